@@ -1,0 +1,1 @@
+"""One module per library: the same tasks in each, and `preload` and `send`. Its settings come by BENCH_*."""

@@ -1,0 +1,1 @@
+"""A shop that invoices, calls webhooks and keeps a ledger."""

@@ -1,0 +1,1 @@
+"""Brokers behind kombu: topology, routing, producing, and the worker's link."""

@@ -1,0 +1,1 @@
+"""How a Producer speaks to each kind of broker."""

@@ -1,0 +1,27 @@
+"""`fleet drain`: let the workers of a group finish and go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fleet.cli.options import env_option, file_option, json_option
+from fleet.cli.telling import duration, for_option, reason_option, tell
+
+
+@click.command()
+@click.argument("group", metavar="GROUP")
+@for_option
+@reason_option
+@file_option
+@env_option
+@json_option
+def command(
+    *, group: str, lasting: str | None, reason: str | None, file: Path | None, env: str | None, as_json: bool
+) -> int:
+    """Let the workers of a group finish what they have and end; none is started until `fleet resume GROUP`.
+
+    It holds until then or until --for is over, across restarts of the controller.
+    """
+    return tell("drain", file, env, as_json, group=group, for_seconds=duration(lasting), reason=reason)

@@ -1,0 +1,36 @@
+"""`fleet scale`: another number of workers than the file says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fleet.cli.exits import Exit
+from fleet.cli.options import Failure, env_option, file_option, json_option
+from fleet.cli.telling import duration, for_option, reason_option, tell
+
+
+@click.command()
+@click.argument("what", metavar="GROUP=N")
+@for_option
+@reason_option
+@file_option
+@env_option
+@json_option
+def command(
+    *, what: str, lasting: str | None, reason: str | None, file: Path | None, env: str | None, as_json: bool
+) -> int:
+    """Give a worker group N workers, whatever the file or the autoscaler says; GROUP=file ends that.
+
+    It holds until it is taken back or until --for is over, across restarts of the controller, and
+    `fleet status` and `fleet plan` show it as drift.
+    """
+    group, found, number = what.partition("=")
+    if not group or not found or not (number == "file" or number.isdecimal()):
+        raise Failure(f"{what}: expected GROUP=N, as in http=4, or GROUP=file", Exit.USAGE)
+    replicas = None if number == "file" else int(number)
+    for_seconds = duration(lasting)
+    return tell(
+        "scale", file, env, as_json, group=group, replicas=replicas, for_seconds=for_seconds, reason=reason
+    )

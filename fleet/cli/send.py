@@ -1,0 +1,106 @@
+"""`fleet send`: publish a message as a program would, by the routes of the file."""
+
+from __future__ import annotations
+
+import json
+from itertools import repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fleet.cli.exits import Exit
+from fleet.cli.options import Failure, env_option, file_option, json_option
+
+if TYPE_CHECKING:
+    from fleet.tasks.routing import Routing
+    from fleet.tasks.task import SendOptions
+
+
+@click.command()
+@click.argument("task")
+@click.argument("arguments", metavar="[ARG...]", nargs=-1)
+@click.option("--kwargs", metavar="JSON", help="Keyword arguments: '{\"width\": 320}'.")
+@click.option("--delay", metavar="DURATION", help='Hand it out that much later: "10s".')
+@click.option("--queue", help="Send to this queue whatever the routes say.")
+@click.option("--count", type=click.IntRange(min=1), default=1, help="So many messages, all alike.")
+@file_option
+@env_option
+@json_option
+def command(
+    *,
+    task: str,
+    arguments: tuple[str, ...],
+    kwargs: str | None,
+    delay: str | None,
+    queue: str | None,
+    count: int,
+    file: Path | None,
+    env: str | None,
+    as_json: bool,
+) -> int:
+    """Send a message to TASK by the routes of fleet.toml.
+
+    Each ARG is read as JSON, and taken as text when it isn't. The task's code is not imported: whether it
+    exists and takes these arguments only the worker can tell. Returns once the messages are on the broker.
+    """
+    from fleet.cli.routing import load_routing
+    from fleet.tasks.task import SendOptions
+
+    rules = load_routing(file, env)
+    options = SendOptions(queue=queue, delay_seconds=_seconds(delay))
+    call = ([_json_or_text(argument) for argument in arguments], _object(kwargs))
+    target, sent = _send(rules, task, call, options, count)
+    if as_json:
+        click.echo(json.dumps({"task": task, "queue": target, "ids": sent}, indent=2))
+    elif count == 1:
+        click.echo(f"sent {task} to queue {target}: {sent[0]}")
+    else:
+        click.echo(f"sent {count} messages of {task} to queue {target}")
+    return Exit.OK
+
+
+def _send(
+    rules: Routing, task: str, call: tuple[list[Any], dict[str, Any]], options: SendOptions, count: int
+) -> tuple[str, list[str]]:
+    """The queue, and the ids of the messages."""
+    from fleet.broker.delivery import BrokerUnavailable
+    from fleet.broker.router import Unroutable
+    from fleet.tasks.sending import UnknownQueue, destination, send_many
+
+    try:
+        target, _ = destination(rules, task, options)
+        sent = send_many(task, repeat(call, count), options, rules=rules)
+    except (Unroutable, UnknownQueue) as error:
+        raise Failure(str(error)) from error
+    except BrokerUnavailable as error:
+        raise Failure(f"the broker can't be reached: {error}") from error
+    return target.name, sent
+
+
+def _json_or_text(argument: str) -> Any:
+    try:
+        return json.loads(argument)
+    except ValueError:
+        return argument
+
+
+def _object(text: str | None) -> dict[str, Any]:
+    if text is None:
+        return {}
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise Failure(f"--kwargs: not JSON: {error}", Exit.USAGE) from None
+    if not isinstance(value, dict):
+        raise Failure(f'--kwargs: expected an object like {{"width": 320}}, got {text}', Exit.USAGE)
+    return value
+
+
+def _seconds(delay: str | None) -> float | None:
+    from fleet.tasks.durations import seconds
+
+    try:
+        return seconds(float(delay) if delay and delay.replace(".", "", 1).isdigit() else delay, "--delay")
+    except ValueError as error:
+        raise Failure(str(error), Exit.USAGE) from None

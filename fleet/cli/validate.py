@@ -1,0 +1,209 @@
+"""`fleet validate`: everything that is wrong with a fleet.toml, before it runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fleet.cli.exits import Exit
+from fleet.cli.options import Failure, env_option, file_option, json_option
+from fleet.cli.reporting import FORMATS, JOINABLE, chosen_format, deliver, failing, report
+
+if TYPE_CHECKING:
+    from fleet.cli.asking import Questions
+    from fleet.config.load import Loaded, Source
+    from fleet.machine import Machine
+
+
+@click.command()
+@click.argument("paths", metavar="[FILE|-]...", nargs=-1, type=click.Path(path_type=Path))
+@file_option
+@env_option
+@click.option("--strict", is_flag=True, help="Warnings fail, too.")
+@click.option(
+    "--app",
+    "ask_app",
+    is_flag=True,
+    help="Import the app, in a process of its own: does every task reach a worker?",
+)
+@click.option(
+    "--connect",
+    "ask_broker",
+    is_flag=True,
+    help="Ask the broker, and change nothing there: would it take this fleet?",
+)
+@click.option("--fix", is_flag=True, help="Mend what can be mended for sure, in the file.")
+@click.option("--unsafe", is_flag=True, help="With --fix or --diff: guesses as well.")
+@click.option("--diff", "as_diff", is_flag=True, help="Print what --fix would change; change nothing.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    metavar="FORM",
+    help=f"One of {', '.join(FORMATS)} [default: text; github where GitHub Actions reads along].",
+)
+@json_option
+@click.option(
+    "--output-file", "output", metavar="FILE", type=click.Path(path_type=Path), help="Report into FILE."
+)
+@click.option(
+    "--stdin-filename", metavar="FILE", type=click.Path(path_type=Path), help="What - is the text of."
+)
+@click.option(
+    "--cpus", metavar="N", type=click.IntRange(min=1), help="CPUs of the machine that will run the fleet."
+)
+@click.option("--memory", metavar="SIZE", help='Its memory, such as "16GiB".')
+@click.option(
+    "--nofile", metavar="N", type=click.IntRange(min=1), help="Its limit of open files per process."
+)
+def command(
+    *,
+    paths: tuple[Path, ...],
+    file: Path | None,
+    env: str | None,
+    strict: bool,
+    ask_app: bool,
+    ask_broker: bool,
+    fix: bool,
+    unsafe: bool,
+    as_diff: bool,
+    form: str | None,
+    as_json: bool,
+    output: Path | None,
+    stdin_filename: Path | None,
+    cpus: int | None,
+    memory: str | None,
+    nofile: int | None,
+) -> int:
+    """Check fleet.toml: everything that is wrong with it, and what to do.
+
+    FILE is a fleet.toml, or - for standard input. Only the file is read, unless --app or --connect ask for
+    more. Without --env every [env.NAME] is checked. `fleet explain CODE` says more about a finding.
+
+    Exit code 0: clean, warnings allowed; 1: errors (with --strict: or warnings; with --diff: or something to
+    mend); 2: wrong usage, or a file that can't be read.
+    """
+    from fleet.cli.lean import without_plugins
+
+    without_plugins()
+    from fleet.config.load import Unreadable
+
+    if unsafe and not (fix or as_diff):
+        raise Failure("--unsafe says which fixes: it goes with --fix or --diff", Exit.USAGE)
+    form = chosen_format(form, as_json=as_json, output=output)
+    if len(paths) > 1 and form not in JOINABLE:
+        raise Failure(f"--format {form} reports on one file at a time", Exit.USAGE)
+    is_stdin = Path("-") in paths
+    try:
+        sources = _sources(paths, file, stdin_filename)
+        check = _Check(env, _machine(cpus, memory, nofile), _questions(ask_app, ask_broker))
+        if as_diff:
+            return max(_show_diff(source, check, unsafe=unsafe, strict=strict) for source in sources)
+        loaded = [
+            _fix(source, check, unsafe=unsafe, is_stdin=is_stdin) if fix else check(source)
+            for source in sources
+        ]
+    except Unreadable as error:
+        raise Failure(str(error), Exit.USAGE) from error
+    texts = [
+        report(each, form, strict=strict, all_well=check.all_well(each), to_file=output is not None)
+        for each in loaded
+    ]
+    # After --fix of - the standard output is the mended text.
+    deliver(("\n" if form == "text" else "").join(texts), output, err=fix and is_stdin)
+    return max(_verdict(each, strict) for each in loaded)
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """How each text is looked at, in this run."""
+
+    env: str | None
+    machine: Machine
+    questions: Questions | None
+
+    def __call__(self, source: Source) -> Loaded:
+        from fleet.config import load
+
+        ask = self.questions.ask if self.questions else None
+        if self.env is None:
+            return load.check(source, machine=self.machine, ask=ask)
+        return load.load_source(source, env=self.env, machine=self.machine, ask=ask)
+
+    def all_well(self, loaded: Loaded) -> str:
+        """For a file without findings."""
+        from fleet.rules.view import count
+
+        if loaded.fleet is None:
+            return ""
+        fleet = loaded.fleet
+        parts = (("worker group", fleet.workers), ("queue", fleet.queues), ("route", fleet.routes))
+        text = "nothing wrong with " + ", ".join(count(len(table), noun) for noun, table in parts)
+        return "; ".join([text, *(self.questions.answers(fleet) if self.questions else ())])
+
+
+def _sources(paths: Sequence[Path], file: Path | None, stdin_filename: Path | None) -> list[Source]:
+    from fleet.config.source import find_file, from_bytes, read_source
+
+    if paths and file:
+        raise Failure("name the file once: as FILE or with -f", Exit.USAGE)
+    if paths == (Path("-"),):
+        return [from_bytes(sys.stdin.buffer.read(), stdin_filename or Path("-"))]
+    if stdin_filename:
+        raise Failure("--stdin-filename goes with -, the text on standard input", Exit.USAGE)
+    if Path("-") in paths:
+        raise Failure("- stands alone: one text comes on standard input", Exit.USAGE)
+    return [read_source(path) for path in paths or (find_file(file),)]
+
+
+def _machine(cpus: int | None, memory: str | None, nofile: int | None) -> Machine:
+    from fleet.config.units import parse_size
+    from fleet.machine import this_machine
+
+    try:
+        size = None if memory is None else parse_size(int(memory) if memory.isdigit() else memory)
+    except ValueError:
+        raise Failure(f'--memory: expected a size such as "16GiB", got "{memory}"', Exit.USAGE) from None
+    return this_machine().stated(
+        cpus=cpus, memory=size, nofile=nofile, origin=("--cpus", "--memory", "--nofile")
+    )
+
+
+def _questions(ask_app: bool, ask_broker: bool) -> Questions | None:
+    if not (ask_app or ask_broker):
+        return None
+    from fleet.cli.asking import Questions
+
+    return Questions(app=ask_app, broker=ask_broker)
+
+
+def _fix(source: Source, check: _Check, *, unsafe: bool, is_stdin: bool) -> Loaded:
+    from fleet.cli import fixing
+
+    fixed = fixing.mended(source, check, unsafe=unsafe)
+    if is_stdin:
+        click.echo(fixed.text, nl=False)
+    elif fixed.text != source.text:
+        fixing.write(source, fixed.text)
+    click.echo(f"{source.name}: {fixing.summary(fixed)}", err=True)
+    return fixed.left
+
+
+def _show_diff(source: Source, check: _Check, *, unsafe: bool, strict: bool) -> int:
+    from fleet.cli import fixing
+
+    fixed = fixing.mended(source, check, unsafe=unsafe)
+    change = fixing.diff(source, fixed.text)
+    click.echo(change, nl=False)
+    click.echo(f"{source.name}: {fixing.summary(fixed).replace('fixed', 'would fix', 1)}", err=True)
+    return Exit.FINDINGS if change else _verdict(fixed.left, strict)
+
+
+def _verdict(loaded: Loaded, strict: bool) -> int:
+    fails = any(each.severity in failing(strict) for each in loaded.diagnostics)
+    return Exit.FINDINGS if fails else Exit.OK

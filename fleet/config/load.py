@@ -1,0 +1,131 @@
+"""One file → Loaded: the fleet, or all that is wrong with it. Never raises for a mistake in the file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fleet.config.examine import Ask, Circumstances, examine
+from fleet.config.ignores import unused
+from fleet.config.layers import environments
+from fleet.config.model import Fleet
+from fleet.config.parse import Parsed, parse
+from fleet.config.source import Source, Unreadable, find_file, read_source
+from fleet.diagnostics import Diagnostic, Span
+from fleet.machine import Machine, this_machine
+from fleet.rules.registry import catalogue
+
+__all__ = ["Loaded", "Source", "Unreadable", "check", "find_file", "load", "load_source", "read_source"]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """`fleet` is None when any diagnostic is an error. Diagnostics are sorted by position."""
+
+    source: Source
+    fleet: Fleet | None
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def ok(self) -> bool:
+        return self.fleet is not None
+
+    @property
+    def digest(self) -> str:
+        return self.source.digest
+
+
+def load(
+    path: Path,
+    *,
+    env: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    machine: Machine | None = None,
+    rules: bool = True,
+) -> Loaded:
+    """Read and check `path`, with [env.`env`] merged over it. Raises Unreadable: no such file or `env`.
+
+    `environ` (default: this process's) gives the ${VAR}s, `machine` (default: this one) the limits to check
+    against. `rules` False leaves the advice out: only what makes the file impossible to use is found.
+    """
+    return load_source(read_source(path), env=env, environ=environ, machine=machine, rules=rules)
+
+
+def load_source(
+    source: Source,
+    *,
+    env: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    machine: Machine | None = None,
+    rules: bool = True,
+    ask: Ask | None = None,
+) -> Loaded:
+    """As `load`, of a text already read. `ask` is asked for further findings, as in `check`."""
+    parsed = parse(source)
+    if not isinstance(parsed, Parsed):
+        return Loaded(source, None, (parsed,))
+    there = environments(parsed.document)
+    if env is not None and env not in there:
+        raise Unreadable(f"{source.name} has no [env.{env}]; there are: {', '.join(there) or 'none'}")
+    circumstances = _circumstances(environ, machine, rules, ask)
+    fleet, found = examine(parsed, env, circumstances)
+    if rules and not there:
+        found += _unused(parsed, fleet, found, circumstances)
+    return _loaded(source, fleet, found)
+
+
+def check(
+    source: Source,
+    *,
+    environ: Mapping[str, str] | None = None,
+    machine: Machine | None = None,
+    ask: Ask | None = None,
+) -> Loaded:
+    """The file as it stands, then with each [env.NAME]; what only these bring is marked with their names.
+
+    `ask` is given each fleet in which every value is known, and says what else is wrong with it: what the
+    app or the broker told.
+    """
+    parsed = parse(source)
+    if not isinstance(parsed, Parsed):
+        return Loaded(source, None, (parsed,))
+    circumstances = _circumstances(environ, machine, True, ask)
+    fleet, base = examine(parsed, None, circumstances)
+    found = {_identity(each): each for each in base}
+    for name in environments(parsed.document):
+        for each in examine(parsed, name, circumstances)[1]:
+            first = found.setdefault(_identity(each), replace(each, environments=(name,)))
+            if first.environments and name not in first.environments:
+                found[_identity(each)] = replace(first, environments=(*first.environments, name))
+    all_found = list(found.values())
+    return _loaded(source, fleet, all_found + _unused(parsed, fleet, all_found, circumstances))
+
+
+def _unused(
+    parsed: Parsed, fleet: Fleet | None, found: Iterable[Diagnostic], circumstances: Circumstances
+) -> list[Diagnostic]:
+    """Ignore comments without effect; unless the file's own mistakes have kept checks from being made."""
+    if fleet is None or any(catalogue()[each.code].subject == "syntax" for each in found):
+        return []
+    return unused(parsed.spans, circumstances.used, fleet.lint.ignore)
+
+
+def _circumstances(
+    environ: Mapping[str, str] | None, machine: Machine | None, rules: bool, ask: Ask | None
+) -> Circumstances:
+    return Circumstances(os.environ if environ is None else environ, machine or this_machine(), rules, ask)
+
+
+def _loaded(source: Source, fleet: Fleet | None, found: Iterable[Diagnostic]) -> Loaded:
+    """One mistake in [defaults] shows up in every group that inherits it, but is one."""
+    unique = {_identity(each): each for each in reversed(list(found))}
+    diagnostics = tuple(sorted(unique.values(), key=lambda each: (each.span, each.code, each.message)))
+    wrong = any(each.severity == "error" for each in diagnostics)
+    return Loaded(source, None if wrong else fleet, diagnostics)
+
+
+def _identity(diagnostic: Diagnostic) -> tuple[str, Span, str, str]:
+    words = diagnostic.message if catalogue()[diagnostic.code].on_request else ""
+    return diagnostic.code, diagnostic.span, diagnostic.path, words

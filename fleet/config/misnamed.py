@@ -1,0 +1,77 @@
+"""Keys and groups under a wrong name → findings, and the document as if they had been named rightly."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import Any
+
+from fleet.config import known
+from fleet.config.document import Document
+from fleet.config.foreign import Foreign, foreign, in_words
+from fleet.config.toml import to_toml
+from fleet.rules.finding import Change, Finding, KeyPath, Rename, Step
+from fleet.rules.syntax import foreign_key, invalid_value, unknown_key
+from fleet.rules.words import dotted
+
+GROUP_NAME = "a name of letters, digits, `_` and `-`"
+
+
+def unknown(document: Document, path: KeyPath) -> Finding:
+    other = foreign(path)
+    if other:
+        return _foreign(document, path, other)
+    allowed = known.keys(path[:-1])
+    name = str(path[-1])
+    near = get_close_matches(name.lower().replace("-", "_"), allowed, n=1, cutoff=0.7)
+    meant = near[0] if near else None
+    present = document.get((*path[:-1], meant)) if meant else None
+    is_free = present is None or (isinstance(present, dict) and isinstance(document.get(path), dict))
+    finding = unknown_key(path, allowed, meant, is_free=is_free, is_table=_is_table(document.get(path)))
+    if meant and is_free:
+        document.rename(path, meant)
+    else:
+        document.drop(path)
+    return finding
+
+
+def _foreign(document: Document, path: KeyPath, other: Foreign) -> Finding:
+    """As `_unknown`, for a key that another tool knows."""
+    value, target = document.get(path), (*path[:-1], other.key or "")
+    own = other.convert(value) if other.convert else value
+    steps: tuple[Step, ...] = ()
+    text = in_words(other, value)
+    if other.key is None:
+        document.drop(path)
+    elif document.has(target):
+        text = f"`{other.key}` is there already: remove this one"
+        document.drop(path)
+    elif own is None:
+        document.drop(path)
+        document.poisoned.add(target)
+    else:
+        steps = (Rename(path, other.key), *((Change(path, to_toml(own)),) if own != value else ()))
+        document.rename(path, other.key)
+        document.put(target, own)
+    return foreign_key(path, other.tool, other.key, text, steps, safe=other.safe)
+
+
+def bad_name(document: Document, path: KeyPath) -> Finding:
+    name = str(path[-1])
+    better = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "group"
+    finding = invalid_value(
+        path,
+        dotted(document.origin(path)),
+        GROUP_NAME + ", because it names processes",
+        to_toml(name),
+        advice=f"for example `{better}`",
+        steps=(Rename(path, better),),
+        safe=False,
+    )
+    document.rename(path, better)
+    return finding
+
+
+def _is_table(value: Any) -> bool:
+    """A table, or a list of tables."""
+    return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))

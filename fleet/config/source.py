@@ -1,0 +1,71 @@
+"""The bytes of a fleet.toml, read once: which file, its text, its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class Unreadable(Exception):  # noqa: N818
+    """A file can't be read at all, or has no such environment; the text says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The text of a file as it was read (without a byte order mark), and its absolute path, symlinks kept."""
+
+    path: Path
+    text: str
+    name: str = ""
+    """How the user called it; for messages."""
+
+    @property
+    def folder(self) -> Path:
+        return self.path.parent
+
+    @property
+    def digest(self) -> str:
+        """12 hex digits of the content."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:12]
+
+
+def find_file(explicit: Path | None = None) -> Path:
+    """`explicit`, else $FLEET_FILE, else fleet.toml here or in a parent folder. Raises Unreadable."""
+    named = explicit or (Path(value) if (value := os.environ.get("FLEET_FILE")) else None)
+    if named:
+        return named
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "fleet.toml").is_file():
+            return folder / "fleet.toml"
+    raise Unreadable(
+        "no fleet.toml here or in a parent folder: make one with `fleet init`, or name it with -f"
+    )
+
+
+def read_source(path: Path) -> Source:
+    """Raises Unreadable."""
+    try:
+        return from_bytes(path.read_bytes(), path)
+    except OSError as error:
+        raise Unreadable(f"can't read {path}: {error.strerror}") from error
+
+
+def from_bytes(content: bytes, path: Path) -> Source:
+    """The source as if `path` held `content`. Raises Unreadable when it is not UTF-8."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise Unreadable(f"can't read {path}: line {line} is not UTF-8 text") from error
+    # abspath, not resolve(): a ConfigMap or a release folder is a symlink whose name is what was meant.
+    return Source(Path(os.path.abspath(path)), text, _short(path))  # noqa: PTH100
+
+
+def _short(path: Path) -> str:
+    """Relative to here when that is shorter."""
+    if path.is_absolute() and path.is_relative_to(Path.cwd()):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)

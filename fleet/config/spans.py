@@ -1,0 +1,215 @@
+"""Where each key and value of a TOML text stands. For text that tomli has accepted: it checks nothing itself.
+
+`scan` walks the text once and gives {path: Place}; paths are those of the parsed data: keys as str,
+positions in arrays as int.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from typing import Any
+
+import tomli
+
+from fleet.diagnostics import Span
+from fleet.rules.finding import KeyPath
+
+_BLANK = re.compile(r"(?:[ \t\r\n]+|(?P<comment>#[^\n]*))")
+_STRING = re.compile(
+    r'"""(?:\\.|[^\\])*?""""{0,2}|\'\'\'.*?\'\'\'\'{0,2}|"(?:\\.|[^"\\])*"|\'[^\']*\'', re.DOTALL
+)
+# A date and a time may be parted by one space.
+_SCALAR = re.compile(r"\d{4}-\d\d-\d\d \d\d:[^\s,\]}#]+|[^\s,\]}#]+")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_DOT = re.compile(r"[ \t]*\.[ \t]*")
+_EQUALS = re.compile(r"[ \t]*=[ \t]*")
+
+
+@dataclass(slots=True)
+class Place:
+    """`keys`: where the key's own name stands, maybe often (headers, dotted keys). `header`: its [table].
+
+    `value`: what stands behind the `=`, or an element of an array.
+    """
+
+    keys: list[Span] = field(default_factory=list)
+    header: Span | None = None
+    value: Span | None = None
+
+    @property
+    def span(self) -> Span | None:
+        """What to point at for the thing as a whole."""
+        return self.value or self.header or (self.keys[0] if self.keys else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """`text` without the newline, `#` included."""
+
+    span: Span
+    text: str
+
+
+@dataclass(slots=True)
+class Spans:
+    """All places of one text."""
+
+    text: str
+    places: dict[KeyPath, Place] = field(default_factory=dict)
+    comments: list[Comment] = field(default_factory=list)
+    line_starts: list[int] = field(default_factory=list)
+
+    def span(self, start: int, end: int) -> Span:
+        """The span of text[start:end]."""
+        return Span(*self._position(start), *self._position(end))
+
+    def offset(self, line: int, column: int) -> int:
+        """Index into the text."""
+        return self.line_starts[line - 1] + column - 1
+
+    def slice(self, span: Span) -> str:
+        start, end = (
+            self.offset(span.line, span.column),
+            self.offset(span.end_line, span.end_column),
+        )
+        return self.text[start:end]
+
+    def _position(self, offset: int) -> tuple[int, int]:
+        line = bisect_right(self.line_starts, offset)
+        return line, offset - self.line_starts[line - 1] + 1
+
+
+def scan(text: str) -> Spans:
+    """Raises RecursionError on values nested hundreds deep."""
+    spans = Spans(text, line_starts=line_starts(text))
+    _Scanner(spans).document()
+    return spans
+
+
+def line_starts(text: str) -> list[int]:
+    """Where each line begins; the first is line 1."""
+    return [0, *(match.end() for match in re.finditer("\n", text))]
+
+
+class _Scanner:
+    def __init__(self, spans: Spans) -> None:
+        self.spans = spans
+        self.text = spans.text
+        self.at = 0
+        self.arrays: dict[KeyPath, int] = {}  # arrays of tables → tables so far
+
+    def document(self) -> None:
+        table: KeyPath = ()
+        while self.skip_blank():
+            if self.text[self.at] == "[":
+                table = self.table_header()
+            else:
+                self.pair(table)
+
+    def skip_blank(self) -> bool:
+        """To the next thing that means something; False at the end of the text."""
+        while match := _BLANK.match(self.text, self.at):
+            if match["comment"] is not None:
+                text = match["comment"].rstrip("\r")
+                self.spans.comments.append(Comment(self.spans.span(self.at, self.at + len(text)), text))
+            self.at = match.end()
+        return self.at < len(self.text)
+
+    def table_header(self) -> KeyPath:
+        start = self.at
+        is_array = self.text.startswith("[[", self.at)
+        self.at += 2 if is_array else 1
+        self.skip_spaces()
+        parts = self.key_parts()
+        self.skip_spaces()
+        self.at += 2 if is_array else 1
+        path: KeyPath = ()
+        for number, (name, span) in enumerate(parts):
+            path = (*path, name)
+            self.place(path).keys.append(span)
+            if is_array and number == len(parts) - 1:
+                self.arrays[path] = self.arrays.get(path, 0) + 1
+            if path in self.arrays:
+                path = (*path, self.arrays[path] - 1)
+        self.place(path).header = self.spans.span(start, self.at)
+        if is_array:
+            self.place(path).keys.append(parts[-1][1])
+        return path
+
+    def pair(self, table: KeyPath) -> None:
+        path = table
+        for name, span in self.key_parts():
+            path = (*path, name)
+            self.place(path).keys.append(span)
+        self.at = self.expect(_EQUALS).end()
+        self.value(path)
+
+    def key_parts(self) -> list[tuple[str, Span]]:
+        parts: list[tuple[str, Span]] = []
+        while True:
+            start = self.at
+            if self.text[self.at] in "\"'":
+                self.at = self.expect(_STRING).end()
+                name = str(_parse(self.text[start : self.at]))
+            else:
+                self.at = self.expect(_BARE_KEY).end()
+                name = self.text[start : self.at]
+            parts.append((name, self.spans.span(start, self.at)))
+            if not (dot := _DOT.match(self.text, self.at)):
+                return parts
+            self.at = dot.end()
+
+    def value(self, path: KeyPath) -> None:
+        start = self.at
+        match self.text[self.at]:
+            case "[":
+                self.array(path)
+            case "{":
+                self.inline_table(path)
+            case '"' | "'":
+                self.at = self.expect(_STRING).end()
+            case _:
+                self.at = self.expect(_SCALAR).end()
+        self.place(path).value = self.spans.span(start, self.at)
+
+    def array(self, path: KeyPath) -> None:
+        index = 0
+        while self.next_item("]"):
+            self.value((*path, index))
+            index += 1
+
+    def inline_table(self, path: KeyPath) -> None:
+        while self.next_item("}"):
+            self.pair(path)
+
+    def next_item(self, closing: str) -> bool:
+        """Past the opening bracket or the comma, to the next item; False past the closing bracket."""
+        if self.text[self.at] in "[{":
+            self.at += 1
+        self.skip_blank()
+        if self.text[self.at] == ",":
+            self.at += 1
+            self.skip_blank()
+        if self.text[self.at] == closing:
+            self.at += 1
+            return False
+        return True
+
+    def skip_spaces(self) -> None:
+        while self.text[self.at] in " \t":
+            self.at += 1
+
+    def place(self, path: KeyPath) -> Place:
+        return self.spans.places.setdefault(path, Place())
+
+    def expect(self, pattern: re.Pattern[str]) -> re.Match[str]:
+        match = pattern.match(self.text, self.at)
+        if match is None:
+            raise AssertionError(f"tomli accepted what the scanner does not know, at offset {self.at}")
+        return match
+
+
+def _parse(toml: str) -> Any:
+    return tomli.loads(f"x = {toml}")["x"]

@@ -1,0 +1,1 @@
+"""FLT4xx: what all groups together ask of the machine."""

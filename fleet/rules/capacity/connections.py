@@ -1,0 +1,123 @@
+"""Open files and broker connections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fleet.config.model import Fleet, WorkerGroup
+from fleet.machine import Machine
+from fleet.rules.finding import Finding, Mark
+from fleet.rules.pools.absurd import is_absurd
+from fleet.rules.registry import rule
+from fleet.rules.view import count, most_replicas, slots
+
+# Of the worker itself: modules, logs, sockets to broker and controller, the selector.
+_OWN_FILES = 64
+# For each process or thread that runs tasks: a pipe in both directions, or a socket of the task's.
+_FILES_PER_SLOT = {"prefork": 4, "gevent": 1, "eventlet": 1, "threads": 1, "solo": 0}
+
+
+@rule("FLT404", "too-few-open-files", "error", varies=True, reads=("workers.pool", "workers.concurrency"))
+def too_few_open_files(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
+    """A worker needs more open files than one process may have.
+
+    A task that waits for the network holds at least one socket, and a socket is an open file. With 5,000
+    green threads and a limit of 1,024 the tasks fail with "too many open files", and the worker can't
+    even reach its broker again. The limit is `ulimit -n` (systemd: LimitNOFILE; Docker: --ulimit); 64 are
+    counted for the worker itself.
+
+    Bad:
+
+        [machine]
+        nofile = 1024
+
+        [workers.http]
+        queues = ["http"]
+        pool = "gevent"
+        concurrency = 5000
+
+    Good:
+
+        [machine]
+        nofile = 65536
+
+        [workers.http]
+        queues = ["http"]
+        pool = "gevent"
+        concurrency = 5000
+    """
+    for name, group in fleet.workers.items():
+        need, there = _files(group, machine), machine.nofile
+        if need <= there.value or is_absurd(group, machine):
+            continue
+        path = ("workers", name, "concurrency")
+        yield Finding(
+            path if group.concurrency is not None else path[:2],
+            f'a worker of "{name}" needs about {need:,} open files, more than {there.value:,} ({there.origin})',
+            label=f"at least {_FILES_PER_SLOT[group.pool] * slots(group, machine):,} for its tasks",
+            help=f"raise the limit (ulimit -n {_rounded(need)}), or more replicas with fewer tasks each",
+        )
+
+
+@rule(
+    "FLT405",
+    "too-few-connections",
+    "error",
+    reads=("all workers.replicas", "rollout.max_surge", "broker.max_connections"),
+)
+def too_few_connections(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
+    """The fleet needs more broker connections than `max_connections`.
+
+    Each worker holds one connection, whatever its pool; the controller holds one, and a rollout adds
+    `max_surge`. Beyond what the broker grants, workers can't start, and it is chance which ones. Programs
+    that send tasks need connections of their own on top, and so do tasks that send tasks.
+
+    Bad:
+
+        [broker]
+        max_connections = 10
+
+        [workers.http]
+        queues = ["http"]
+        pool = "gevent"
+        concurrency = 100
+        replicas = 20
+
+    Good:
+
+        [broker]
+        max_connections = 50
+
+        [workers.http]
+        queues = ["http"]
+        pool = "gevent"
+        concurrency = 100
+        replicas = 20
+    """
+    granted = fleet.broker.max_connections
+    groups = [
+        (name, most_replicas(group)) for name, group in fleet.workers.items() if not is_absurd(group, machine)
+    ]
+    workers, surge = sum(number for _, number in groups), fleet.rollout.max_surge
+    need = workers + surge + 1
+    if granted is None or not workers or need <= granted:
+        return
+    yield Finding(
+        ("broker", "max_connections"),
+        f"the fleet needs {count(need, 'broker connection')}: {count(workers, 'worker')}, the controller"
+        + (f", {surge} during a rollout" if surge else ""),
+        label=f"{granted:,} are granted",
+        related=tuple(
+            Mark(("workers", name, "replicas"), f"{number:,} here") for name, number in groups if number > 1
+        ),
+        help=f"let the broker grant at least {need:,}, or fewer replicas with more tasks each",
+    )
+
+
+def _files(group: WorkerGroup, machine: Machine) -> int:
+    return _OWN_FILES + _FILES_PER_SLOT[group.pool] * slots(group, machine)
+
+
+def _rounded(need: int) -> int:
+    """The next power of two: what people set."""
+    return 1 << (need - 1).bit_length()

@@ -1,0 +1,50 @@
+"""What the disk says about files that the fleet names. What is not there, or not to be seen, says nothing."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from fleet.config.model import Fleet
+
+# World-writable by their purpose, wherever the check runs.
+_TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108
+# Mounted by container runtimes, 0444 for whoever is inside: the container is the wall.
+_MOUNTED_SECRETS = ("/run/secrets", "/var/run/secrets")
+
+
+def absolute(fleet: Fleet, path: str) -> Path:
+    """As the file means it: relative to its own folder, symlinks kept."""
+    return Path(os.path.normpath(fleet.folder / Path(path).expanduser()))
+
+
+def readable_by_others(path: Path) -> str | None:
+    """The mode ("0644") if anybody on the machine can read the file."""
+    if any(path.is_relative_to(folder) for folder in _MOUNTED_SECRETS):
+        return None
+    mode = _mode(path)
+    return f"{stat.S_IMODE(mode):04o}" if mode is not None and mode & stat.S_IROTH else None
+
+
+def open_to_all(path: Path, *, inside: Path) -> Path | None:
+    """The folder that anybody may write into and that `path` would be made in.
+
+    `inside` itself is not looked at: whoever can write there can also rewrite the file.
+    """
+    for folder in path.parents:
+        if folder == inside or inside in folder.parents:
+            return None
+        if str(folder) in _TEMPORARY:
+            return folder
+        mode = _mode(folder)
+        if mode is not None:
+            return folder if mode & stat.S_IWOTH else None
+    return None
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return path.stat().st_mode
+    except (OSError, ValueError):
+        return None

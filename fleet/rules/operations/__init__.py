@@ -1,0 +1,1 @@
+"""FLT7xx: rollouts, and running the fleet."""

@@ -1,0 +1,1 @@
+"""FLT1xx: queues, and who consumes them."""

@@ -1,0 +1,154 @@
+"""Raw arguments of the wrong type, and options that the broker at hand ignores."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from fleet.config.model import Fleet, Queue
+from fleet.machine import Machine
+from fleet.rules.brokers import AMQP, REDIS, SQLITE, broker_kind, is_decided_here
+from fleet.rules.finding import Add, Change, Drop, Finding, KeyPath, Step
+from fleet.rules.registry import rule
+from fleet.rules.words import listed
+
+# Argument → (what it takes, in words; as a type).
+_TYPES: dict[str, tuple[str, type]] = {
+    **dict.fromkeys(("x-message-ttl", "x-expires", "x-consumer-timeout"), ("whole milliseconds", int)),
+    **dict.fromkeys(
+        ("x-max-length", "x-max-length-bytes", "x-max-priority", "x-delivery-limit"), ("a whole number", int)
+    ),
+    "x-single-active-consumer": ("true or false", bool),
+    **dict.fromkeys(
+        (
+            *("x-queue-type", "x-queue-mode", "x-overflow", "x-dead-letter-exchange"),
+            *("x-dead-letter-routing-key", "x-dead-letter-strategy"),
+        ),
+        ("a text", str),
+    ),
+}
+_TYPED = {"x-message-ttl": "message_ttl", "x-max-priority": "max_priority"}
+_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+@rule("FLT107", "argument-of-wrong-type", "error", fix="safe", reads=("queues.arguments",))
+def argument_of_wrong_type(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
+    """A raw queue argument of the wrong type.
+
+    What is under `arguments` goes to the broker as it is. RabbitMQ refuses `x-message-ttl = "10m"`,
+    because it wants milliseconds as a number. Where fleet has a key of its own for the same, that key
+    reads durations and is checked.
+
+    Bad:
+
+        [queues.images]
+        arguments = { x-message-ttl = "10m" }
+
+    Good:
+
+        [queues.images]
+        message_ttl = "10m"
+    """
+    for name, queue in fleet.queues.items():
+        for key, value in queue.arguments.items():
+            wanted = _TYPES.get(key)
+            if wanted is None or type(value) is wanted[1]:
+                continue
+            path: KeyPath = ("queues", name, "arguments", key)
+            advice, steps = _mending(queue, path, value)
+            yield Finding(
+                path,
+                f"{key} takes {wanted[0]}, got {_shown(value)}: RabbitMQ refuses it",
+                help=advice,
+                steps=steps,
+                safe=True,
+            )
+
+
+def _mending(queue: Queue, path: KeyPath, value: Any) -> tuple[str | None, tuple[Step, ...]]:
+    key = str(path[-1])
+    typed = _TYPED.get(key)
+    duration = re.fullmatch(r"(\d+)(ms|s|m|h|d)", value) if isinstance(value, str) else None
+    number = int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,12}", value) else None
+    if key == "x-message-ttl" and number is not None:
+        duration, value = re.fullmatch(r"(\d+)(ms)", f"{number}ms"), f"{number}ms"
+    if typed and getattr(queue, typed) is None and (duration or (number is not None)):
+        toml = f'"{value}"' if duration else str(number)
+        # The last argument goes with its table: an empty one would say nothing.
+        gone = path if len(queue.arguments) > 1 else path[:-1]
+        return f"{typed} = {toml} instead", (Drop(gone), Add(path[:2], typed, toml))
+    if duration and _TYPES[key][0] == "whole milliseconds":
+        number = int(duration[1]) * _MILLISECONDS[duration[2]]
+    if number is not None and _TYPES[key][1] is int:
+        return f"write {number}", (Change(path, str(number)),)
+    if _TYPES[key][1] is bool and str(value).lower() in ("true", "false"):
+        return f"write {str(value).lower()}", (Change(path, str(value).lower()),)
+    return (f"there is `{typed}` for it" if typed else None), ()
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            return f'"{value[:40]}"'
+        case dict() | list():
+            return "a table" if isinstance(value, dict) else "a list"
+    return str(value)
+
+
+@rule("FLT111", "option-ignored-by-broker", "warning", varies=True, reads=("broker.url", "queues.*"))
+def option_ignored_by_broker(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
+    """An option that this broker ignores.
+
+    Redis and the embedded SQLite broker keep messages until they are done: they have no `message_ttl`, no
+    queues that are not durable, and none of RabbitMQ's x-arguments. RabbitMQ has no `lease`: there a
+    dead worker's messages come back with its connection. The line looks as if it did something. Not
+    reported where `${VAR}` or `url_file` decides which broker it is.
+
+    Bad:
+
+        [broker]
+        url = "redis://127.0.0.1/0"
+
+        [queues.images]
+        message_ttl = "1h"
+
+    Good:
+
+        [broker]
+        url = "amqp://127.0.0.1//"
+
+        [queues.images]
+        message_ttl = "1h"
+    """
+    kind = broker_kind(fleet)
+    if kind is None or not is_decided_here(fleet):
+        return
+    if kind == AMQP and "lease" in fleet.broker.model_fields_set:
+        yield Finding(
+            ("broker", "lease"),
+            "`lease` means nothing on RabbitMQ: a dead worker's messages come back with its connection",
+            part="key",
+            help="remove it",
+        )
+    for name, queue in fleet.queues.items() if kind in (REDIS, SQLITE) else ():
+        path: KeyPath = ("queues", name)
+        for key, what in _ignored(queue, kind):
+            yield Finding((*path, key), f"{kind} ignores {what}", part="key", help=_advice(kind))
+
+
+def _ignored(queue: Queue, kind: str) -> Iterator[tuple[str, str]]:
+    if queue.message_ttl is not None:
+        yield "message_ttl", "`message_ttl`: messages wait until they are done"
+    if not queue.durable:
+        yield "durable", "`durable = false`: its queues always survive"
+    foreign = [key for key in queue.arguments if key.startswith("x-")]
+    if foreign:
+        yield "arguments", f"arguments of RabbitMQ: {listed(foreign)}"
+
+
+def _advice(kind: str) -> str:
+    default = " (the default without [broker] url)" if kind == SQLITE else ""
+    return f"remove it, or use RabbitMQ; this fleet's broker is {kind}{default}"

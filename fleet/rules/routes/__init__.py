@@ -1,0 +1,1 @@
+"""FLT2xx: routing rules."""

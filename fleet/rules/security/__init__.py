@@ -1,0 +1,1 @@
+"""FLT6xx: secrets, and whom the fleet trusts."""

@@ -1,0 +1,25 @@
+"""Names and lists in messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fleet.rules.finding import KeyPath
+
+
+def dotted(path: KeyPath) -> str:
+    """ "workers.http.queues[0]"; names that need quotes get them."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            plain = part.replace("-", "").replace("_", "").isalnum() and part.isascii()
+            text += ("." if text else "") + (part if plain else f'"{part}"')
+    return text
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """A few names for a message, in backquotes."""
+    shown = ", ".join(f"`{name}`" for name in names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -1,0 +1,1 @@
+"""A fleet in simulated time, driven by the very autoscaler that runs in the controller. Pure."""

@@ -1,0 +1,110 @@
+"""Runs supervisord in this process: lock, clean up, main loop, leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+
+from supervisor.medusa import asyncore_25 as asyncore
+from supervisor.rpcinterface import make_main_rpcinterface
+from supervisor.supervisord import Supervisor
+
+from fleet.spec import ProgramSpec
+from fleet.statedir import StateDir
+from fleet.supervisor import lock, plugin
+from fleet.supervisor.companion import Companion
+from fleet.supervisor.custody import Custody
+from fleet.supervisor.notify import Notifier
+from fleet.supervisor.options import EngineError, EngineOptions
+
+__all__ = ["EngineError", "run"]
+
+
+def run(
+    state: StateDir,
+    controller: ProgramSpec,
+    *,
+    lock_fd: int | None = None,
+    companion: Companion | None = None,
+) -> int:
+    """Supervise until told to stop; returns the exit code. `controller` is the first program.
+
+    `lock_fd` is the lock, when whoever started this process took it already. Nothing is ever written to
+    stdout or stderr after the start: a blocked terminal must not block supervision. Raises AlreadyRunning,
+    PermissionError, EngineError.
+    """
+    state.create()
+    if lock_fd is None:
+        lock_fd = lock.take(state)
+    os.set_inheritable(lock_fd, False)
+    lock.write_pid(lock_fd)
+    _clean(state)
+    _leave_terminal(state)
+    options = EngineOptions(state)
+    # The stock interface too: `supervisorctl` keeps working.
+    options.rpcinterface_factories = [
+        ("supervisor", make_main_rpcinterface, {}),
+        ("fleet", plugin.factory(options, controller, Notifier.from_environment(os.environ)), {}),
+    ]
+    supervisord = Supervisor(options)
+    options.look_after_state = _caretaker(state, lock_fd, options, supervisord)
+    try:
+        supervisord.main()
+    except asyncore.ExitNow:
+        pass
+    finally:
+        options.close_httpservers()
+        options.close_logger()
+    if companion is not None:
+        companion.take_leave(_killed(supervisord))
+    return 0  # the lock is held until the process ends
+
+
+def _caretaker(
+    state: StateDir, lock_fd: int, options: EngineOptions, supervisord: Supervisor
+) -> Callable[[], float]:
+    """What the main loop calls; says when to call it again (monotonic seconds)."""
+
+    def reopen_logs() -> None:
+        options.logger.handlers[0].reopen()
+        for group in supervisord.process_groups.values():
+            for process in group.processes.values():
+                process.log.close()
+
+    def server_fd() -> int:
+        fd: int = options.httpservers[0][1].socket.fileno()  # opened by the main loop
+        return fd
+
+    custody = Custody(state, lock_fd, server_fd, reopen_logs)
+
+    def look() -> float:
+        if said := custody.look():
+            options.logger.critical(said)
+        return custody.deadline()
+
+    return look
+
+
+def _killed(supervisord: Supervisor) -> list[str]:
+    """Full names of the programs that did not end by themselves when they were told to."""
+    groups = supervisord.process_groups.values()
+    return [
+        process.spec.full_name for group in groups for process in group.processes.values() if process.killed
+    ]
+
+
+def _clean(state: StateDir) -> None:
+    """Sockets of a supervisor that was killed: the lock proves that nobody listens."""
+    for path in (state.supervisor_socket, state.api_socket, state.control_socket, state.handed_socket):
+        with suppress(FileNotFoundError):
+            path.unlink()
+
+
+def _leave_terminal(state: StateDir) -> None:
+    null = os.open(os.devnull, os.O_RDONLY)
+    log = os.open(state.logs / "supervisord.err", os.O_WRONLY | os.O_TRUNC | os.O_APPEND | os.O_CREAT, 0o600)
+    for source, target in ((null, 0), (log, 1), (log, 2)):
+        os.dup2(source, target)
+    os.close(null)
+    os.close(log)

@@ -1,0 +1,7 @@
+"""What stops a worker before it has started."""
+
+from __future__ import annotations
+
+
+class BootFailed(Exception):  # noqa: N818  it names what happened
+    """The worker can't run as asked, and trying again at once is pointless. The text says what to change."""

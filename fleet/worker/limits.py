@@ -1,0 +1,40 @@
+"""Break off a task that takes too long, from within: the alarm of a process that runs one task at a time."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+
+from fleet.tasks import SoftTimeLimitExceeded
+
+
+class TimeLimitExceeded(BaseException):
+    """The hard limit, where a pool can raise it: not an Exception, so that no task catches it by accident."""
+
+
+class Alarm:
+    """Soft limits by SIGALRM, in the main thread only. Hard ones are for whoever can kill this process."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._armed = False
+        signal.signal(signal.SIGALRM, self._ring)
+
+    def __call__(self, soft: float | None, _hard: float | None) -> Alarm:
+        self._seconds = soft or 0.0
+        return self
+
+    def __enter__(self) -> None:
+        if self._seconds > 0:
+            self._armed = True
+            signal.setitimer(signal.ITIMER_REAL, self._seconds)
+
+    def __exit__(self, *_: object) -> None:
+        self._armed = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _ring(self, _signum: int, _frame: FrameType | None) -> None:
+        # It may ring in the very moment in which the task ends: then nobody is to be interrupted.
+        if self._armed:
+            self._armed = False
+            raise SoftTimeLimitExceeded(f"soft time limit {self._seconds:g}s exceeded")

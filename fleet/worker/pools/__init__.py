@@ -1,0 +1,99 @@
+"""Five ways to run up to `concurrency` deliveries at once, behind one small interface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol
+
+from fleet.broker.delivery import Delivery
+from fleet.broker.turn import Turn
+from fleet.spec import WorkerLaunch, WorkerSpec
+from fleet.worker.execution import Target
+from fleet.worker.log import Log
+from fleet.worker.outcome import Outcome, Own
+from fleet.worker.reactor import Reactor
+
+POOLS = {
+    "solo": "fleet.worker.pools.solo:SoloPool",
+    "threads": "fleet.worker.pools.threads:ThreadsPool",
+    "gevent": "fleet.worker.pools.green:gevent_pool",
+    "eventlet": "fleet.worker.pools.green:eventlet_pool",
+    "prefork": "fleet.worker.pools.prefork:PreforkPool",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What a pool gets from its worker.
+
+    `done` may be called from any thread, the others in the loop's thread only. `up` tells what the app's tasks
+    say of their policies; `broken` says why the pool can never work; `back` returns what was submitted and has
+    not begun: to be submitted again when there is room, oldest first.
+    """
+
+    launch: WorkerLaunch
+    targets: dict[str, Target]  # empty where the app is imported elsewhere (prefork)
+    reactor: Reactor
+    log: Log
+    done: Callable[[Delivery, Outcome], None]
+    up: Callable[[dict[str, Own]], None]
+    broken: Callable[[str], None]
+    back: Callable[[list[Delivery]], None]
+    helm: Turn  # the loop's right to go on: whoever blocks it gives that away meanwhile
+    random: Callable[[], float]  # [0, 1)
+
+
+class Pool(Protocol):
+    """Made in the loop's thread, which has no more than `concurrency` in it, but for what it `takes_ahead`."""
+
+    @property
+    def children(self) -> tuple[int, ...]:
+        """Pids of the processes that run tasks, other than this one."""
+
+    @property
+    def ahead(self) -> int:
+        """How many that were submitted wait where they will run behind another one."""
+
+    def takes_ahead(self, delivery: Delivery) -> bool:
+        """Whether to submit it although `concurrency` are in here."""
+
+    def submit(self, delivery: Delivery) -> None:
+        """Start it, at the latest with the next `flush`. Never blocks, except in solo, which runs it at once."""
+
+    def flush(self) -> None:
+        """Nothing is submitted for now."""
+
+    def recall(self) -> list[Delivery]:
+        """Take back what was submitted and has not started; there is no `done` for it."""
+
+    def configure(self, spec: WorkerSpec) -> None:
+        """Go on with changed settings (LIVE_SETTINGS). More may run than it allows by now: they finish."""
+
+    def close(self) -> None:
+        """End what is left, running or not; no `done` after this. Processes are gone when it returns."""
+
+
+class Direct:
+    """What a pool has to say that begins what is submitted, in this process."""
+
+    children: tuple[int, ...] = ()
+    ahead = 0
+
+    def takes_ahead(self, _delivery: Delivery) -> bool:
+        return False
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+
+def owns(targets: dict[str, Target]) -> dict[str, Own]:
+    return {name: target.own for name, target in targets.items()}
+
+
+def make_pool(name: str, host: Host) -> Pool:
+    """Raises KeyError for an unknown name. A pool that needs time comes up through `host.up` later."""
+    module, _, attribute = POOLS[name].partition(":")
+    factory: Callable[[Host], Pool] = getattr(import_module(module), attribute)
+    return factory(host)

@@ -1,0 +1,116 @@
+"""Which pool process gets which delivery, and gets rid of it again when another one could begin it sooner."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from fleet.broker.delivery import Delivery
+from fleet.spec import WorkerSpec
+from fleet.worker.headers import task_of
+from fleet.worker.outcome import Outcome
+from fleet.worker.pools import Host
+from fleet.worker.pools.process import PoolProcess, Sent
+from fleet.worker.pools.windows import STUCK_SECONDS, Paces, fits, is_stuck
+
+
+class Assigner:
+    """`collect` hears what a process has ended; `seclude` does, too, and leaves nothing in it but what it runs.
+    `watch` tells when a process can take more bytes.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        processes: Mapping[int, PoolProcess],
+        *,
+        collect: Callable[[PoolProcess], None],
+        seclude: Callable[[PoolProcess], None],
+        watch: Callable[[PoolProcess], None],
+    ) -> None:
+        self._host = host
+        self._processes = processes
+        self._collect = collect
+        self._seclude = seclude
+        self._watch = watch
+        self._paces = Paces()
+        self._idle: list[PoolProcess] = []  # last used first: its caches are warm
+        self._unsent: list[PoolProcess] = []
+        self._patrols = False
+        self.configure(host.launch.spec)
+
+    def configure(self, spec: WorkerSpec) -> None:
+        # What the broker has forgotten must not be lost for having waited in a process.
+        self._ahead_is_safe = spec.acks != "early"
+
+    @property
+    def ahead(self) -> int:
+        """How many deliveries wait in processes behind another one."""
+        return sum(each.count - 1 for each in self._processes.values() if each.count > 1)
+
+    def choose(self, delivery: Delivery) -> PoolProcess | None:
+        """Who can have it now: one that is idle, else one that is soon done with all it has."""
+        if self._idle:
+            return self._idle[-1]
+        if not self._ahead_is_safe:
+            return None
+        best = None
+        for process in self._processes.values():
+            if process.takes_more and (best is None or process.booked_seconds < best.booked_seconds):
+                best = process
+        if best is None:
+            return None
+        expected = self._paces.expect(task_of(delivery))
+        return best if fits(best.count, best.booked_seconds, expected, len(delivery.body)) else None
+
+    def assign(self, delivery: Delivery, process: PoolProcess, hard_limit: float | None, now: float) -> None:
+        """With the next `flush`."""
+        if process.count == 0:
+            self.forget(process)
+        elif not self._patrols:
+            self._patrol_at(now + STUCK_SECONDS)
+        process.add(Sent(delivery, now, hard_limit, self._paces.expect(task_of(delivery))))
+        if process not in self._unsent:
+            self._unsent.append(process)
+
+    def flush(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        for process in unsent:
+            try:
+                if not process.flush():
+                    self._watch(process)
+            except OSError:
+                pass  # it has just died; its sentinel tells, and what it has is accounted for there
+
+    def ended(self, delivery: Delivery, outcome: Outcome) -> None:
+        if outcome.kind in ("succeeded", "retry", "failed"):
+            self._paces.ended(task_of(delivery), outcome.wall_seconds)
+
+    def rest(self, process: PoolProcess) -> None:
+        """It has nothing to do."""
+        if process not in self._idle:
+            self._idle.append(process)
+
+    def forget(self, process: PoolProcess) -> None:
+        """It is not idle, or not to be used."""
+        if process in self._idle:
+            self._idle.remove(process)
+
+    def _patrol_at(self, when: float) -> None:
+        self._patrols = True
+        self._host.reactor.call_at(when, self._patrol)
+
+    def _patrol(self) -> None:
+        """Nothing is to wait in a process behind a task that is long after all."""
+        self._patrols = False
+        for process in list(self._processes.values()):
+            if process.count > 1:
+                self._collect(process)
+            if process.count > 1 and self._is_stuck(process):
+                self._seclude(process)
+                process.stuck = process.count > 0
+        if any(each.count > 1 for each in self._processes.values()):
+            self._patrol_at(time.monotonic() + STUCK_SECONDS)
+
+    def _is_stuck(self, process: PoolProcess) -> bool:
+        return is_stuck(time.monotonic() - process.current_since, another_is_idle=bool(self._idle))

@@ -1,0 +1,112 @@
+"""Kill, cut and edit while messages are done; any broker, any pool, at any length. Prints a table."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.chaos import soak
+from tests.chaos.brokers import BROKERS
+from tests.chaos.celery_side import KINDS as KINDS_FOR_BOTH
+from tests.chaos.fleet_side import CONCURRENCY
+from tests.chaos.messages import Work
+from tests.chaos.mix import Mix, Say, run, run_celery
+from tests.chaos.schedule import KINDS
+from tests.chaos.table import Row, table
+from tests.chaos.verdict import Verdict
+
+
+def main() -> int:
+    options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything started is ended
+    if options.soak:
+        return _soak(options)
+    rows = _compare(options) if options.celery else _run_all(options)
+    print(table(rows))
+    return 0 if all(row.verdict.is_good for row in rows if row.who == "fleet") else 1
+
+
+def _run_all(options: argparse.Namespace) -> list[Row]:
+    return [
+        _run("fleet", _mix(options, broker, pool, options.kind), run)
+        for broker in options.broker
+        for pool in options.pool
+    ]
+
+
+def _compare(options: argparse.Namespace) -> list[Row]:
+    """The same faults to fleet and to Celery, prefork 2, two workers each."""
+    rows = []
+    for broker in options.broker:
+        if broker == "sqlite":
+            continue
+        mix = _mix(options, broker, "prefork", options.kind or KINDS_FOR_BOTH)
+        rows.append(_run("fleet", mix, run))
+        for reject in (False, True):
+            name = "Celery, acks_late" + (", reject_on_worker_lost" if reject else "")
+            rows.append(_run(name, mix, lambda *what, reject=reject: run_celery(*what, reject=reject)))
+    return rows
+
+
+def _run(who: str, mix: Mix, how: Callable[[Mix, Path, Say], Verdict]) -> Row:
+    folder = Path(tempfile.mkdtemp(prefix="fl-", dir="/tmp")).resolve()
+    print(f"{who} on {mix.broker}, {mix.pool}, in {folder}", file=sys.stderr)
+    begun = time.monotonic()
+    verdict = how(mix, folder, lambda text: print(text, file=sys.stderr, flush=True))
+    print(f"{time.monotonic() - begun:.0f} s, {verdict.problems or 'good'}", file=sys.stderr, flush=True)
+    if verdict.is_good:
+        shutil.rmtree(folder)
+    return Row(who, mix, verdict)
+
+
+def _soak(options: argparse.Namespace) -> int:
+    good = True
+    for broker in options.broker:
+        for pool in options.pool:
+            with tempfile.TemporaryDirectory(prefix="fl-", dir="/tmp") as folder:
+                report = soak.run(broker, pool, options.soak, options.rate, Path(folder).resolve())
+            print(f"{broker}, {pool}\n{report.text()}", flush=True)
+            good &= report.is_flat
+    return 0 if good else 1
+
+
+def _mix(options: argparse.Namespace, broker: str, pool: str, kinds: tuple[str, ...] | None) -> Mix:
+    work = Work(
+        options.messages, options.seed, options.mean, options.rate, options.long_every, options.long_seconds
+    )
+    seconds = (options.outage, options.outage) if options.outage else (0.3, 2.0)
+    return Mix(broker, pool, work, options.faults, tuple(kinds or ()), options.prefetch, seconds)
+
+
+def _duration(text: str) -> float:
+    return float(text[:-1]) * {"s": 1, "m": 60, "h": 3600}[text[-1]]
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    add = parser.add_argument
+    add("--broker", nargs="+", choices=BROKERS, default=BROKERS)
+    add("--pool", nargs="+", choices=tuple(CONCURRENCY), default=tuple(CONCURRENCY))
+    add("--messages", type=int, default=20_000)
+    add("--faults", type=int, default=40)
+    add("--kind", nargs="+", choices=KINDS, help="only these faults")
+    add("--seed", type=int, default=1, help="decides messages and faults")
+    add("--mean", type=float, default=0.005, help="seconds that a short task takes (0.005)")
+    add("--long-every", type=int, default=100, help="one message in so many is long (100)")
+    add("--long-seconds", type=float, default=1.5, help="seconds that a long task takes (1.5)")
+    add("--rate", type=float, default=150.0, help="messages a second, after the first half (150)")
+    add("--prefetch", default="auto", type=lambda text: text if text == "auto" else int(text))
+    add("--outage", type=_duration, help="such as 60s: how long `refuse`, `freeze` and `lock` last")
+    add("--celery", action="store_true", help="compare: the same faults to fleet and to Celery, prefork 2")
+    add("--soak", type=_duration, help="such as 1h: work and now and then a fault, while memory is watched")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

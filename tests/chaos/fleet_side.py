@@ -1,0 +1,182 @@
+"""A real fleet under fire: `fleet up` with two workers, its file edited, its processes killed."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from tests.chaos.brokers import QUEUE
+from tests.chaos.messages import Work
+from tests.chaos.processes import Process, below, kill, processes
+from tests.chaos.schedule import Fault
+from tests.running import RunningFleet
+from tests.support import ROOT, eventually
+
+CONCURRENCY = {"prefork": 2, "solo": 1, "threads": 4, "gevent": 8, "eventlet": 8}
+LEASE_SECONDS = 10
+_KILLED = ("worker", "controller", "child", "forkserver")
+
+_FILE = """\
+# edit {edits}
+[fleet]
+name = "chaos"
+app = ["tests.chaos.app"]
+pythonpath = ["{root}"]
+
+[broker]
+url = "{url}"
+lease = "{lease}s"
+heartbeat = "4s"
+
+[queues.{queue}]
+
+[[routes]]
+task = "*"
+queue = "{queue}"
+
+[workers.w]
+queues = ["{queue}"]
+pool = "{pool}"
+{concurrency}replicas = {replicas}
+prefetch = {prefetch}
+max_deliveries = 100  # a run kills far more often than life does
+max_retries = {max_retries}
+grace_period = "20s"
+
+[rollout]
+min_ready = "200ms"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the edits change. `max_retries` plays no part: it is what a solo group can change instead."""
+
+    url: str
+    pool: str
+    concurrency: int
+    replicas: int = 2
+    prefetch: int | str = "auto"
+    max_retries: int = 3
+    edits: int = 0
+
+    def text(self) -> str:
+        return _FILE.format(
+            root=ROOT,
+            lease=LEASE_SECONDS,
+            queue=QUEUE,
+            url=self.url,
+            pool=self.pool,
+            concurrency="" if self.pool == "solo" else f"concurrency = {self.concurrency}\n",
+            replicas=self.replicas,
+            prefetch=json.dumps(self.prefetch),
+            max_retries=self.max_retries,
+            edits=self.edits,
+        )
+
+    def edited(self, kind: str, pick: float) -> Declared:
+        """The next state of the file, another one than this."""
+        if kind == "replicas":
+            others = [number for number in (1, 2, 3) if number != self.replicas]
+            return replace(self, edits=self.edits + 1, replicas=others[int(pick * 2)])
+        if kind == "concurrency":
+            usual = CONCURRENCY[self.pool]
+            others = [number for number in (usual, usual + 1, usual * 2 + 1) if number != self.concurrency]
+            retries = (self.max_retries + 1) % 10
+            return replace(
+                self, edits=self.edits + 1, concurrency=others[int(pick * len(others))], max_retries=retries
+            )
+        return replace(self, edits=self.edits + 1)
+
+
+class FleetUnderFire:
+    """See Side."""
+
+    def __init__(self, folder: Path, url: str, pool: str, *, prefetch: int | str = "auto") -> None:
+        self._folder = folder
+        self._declared = Declared(url, pool, CONCURRENCY[pool], prefetch=prefetch)
+        self._fleet = RunningFleet(folder, env=self.publishing(), healthy=False)
+
+    def start(self) -> None:
+        self._save(self._declared.text())
+        self._fleet.start()
+        eventually(lambda: self._fleet.status()["state"] == "healthy", within=60, message="healthy")
+
+    def processes(self) -> list[Process]:
+        return processes(self._fleet.mark)
+
+    def strike(self, fault: Fault) -> frozenset[int]:
+        if fault.kind == "up":
+            return self._kill_up()
+        if fault.kind in _KILLED:
+            return self._kill_one(fault)
+        if fault.kind == "invalid":
+            self._wait_for_controller()
+            self._save(self._declared.text() + "\n[workers.w\n")
+            time.sleep(fault.seconds)
+        else:
+            self._declared = self._declared.edited(fault.kind, fault.pick)
+        self._save(self._declared.text())
+        return frozenset()
+
+    def _kill_up(self) -> frozenset[int]:
+        """Nothing else dies of it: workers drain. A service manager starts it again at once."""
+        assert self._fleet.process is not None
+        pid = self._fleet.pid
+        kill(pid)
+        self._fleet.process.wait(10)
+        self._fleet.start()
+        return frozenset({pid})
+
+    def _wait_for_controller(self) -> None:
+        """A `fleet up` that has just begun refuses a file with errors, and rightly so."""
+
+        def there() -> bool:
+            found = self.processes()
+            return any(each.role == "controller" and each.parent == self._fleet.pid for each in found)
+
+        eventually(there, within=60, message="the controller of this `fleet up`")
+
+    def _kill_one(self, fault: Fault) -> frozenset[int]:
+        def candidates() -> list[Process]:
+            return [each for each in self.processes() if each.role == fault.kind]
+
+        there = eventually(candidates, within=60, message=f"a {fault.kind} to kill")
+        victim = there[int(fault.pick * len(there))]
+        family = below(victim.pid, self.processes())
+        kill(victim.pid)
+        return frozenset(family)
+
+    def _save(self, text: str) -> None:
+        """As editors do: another file takes the name."""
+        draft = self._folder / "fleet.toml~"
+        draft.write_text(text)
+        draft.rename(self._folder / "fleet.toml")
+
+    def tend(self) -> None:
+        process = self._fleet.process
+        assert process is not None
+        assert process.poll() is None, f"`fleet up` ended by itself with {process.returncode}"
+
+    def rescue(self) -> None:
+        raise AssertionError("messages are ready and nobody takes them")
+
+    def publisher(self, work: Work) -> list[str]:
+        return [sys.executable, "-m", "tests.chaos.publisher", str(self._folder), json.dumps(asdict(work))]
+
+    def publishing(self) -> dict[str, str]:
+        return {"CHAOS_JOURNAL": str(self._folder / "journal")}
+
+    def stop(self) -> None:
+        """Raises AssertionError when it does not end, or leaves something behind."""
+        self._fleet.end()
+
+    def left_over(self) -> list[Process]:
+        return self.processes()
+
+    def kill_all(self) -> None:
+        for process in self.processes():
+            kill(process.pid)

@@ -1,0 +1,69 @@
+"""The command itself: what it lists, what it says to a mistyped verb, what it imports."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from fleet import __version__
+from fleet.cli import COMMANDS, main
+from tests.cli.invoke import fleet
+
+
+def test_version() -> None:
+    assert fleet("--version").out == f"fleet {__version__}\n"
+    ran = subprocess.run(
+        [sys.executable, "-m", "fleet", "--version"], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == f"fleet {__version__}\n"
+
+
+def test_help_lists_only_what_is_there_in_order() -> None:
+    outcome = fleet("--help")
+    assert outcome.code == 0
+    listed = [
+        line.split()[0] for line in outcome.out.partition("Commands:\n")[2].splitlines() if line.strip()
+    ]
+    assert listed == [name for name in COMMANDS if name in listed]
+    assert {"init", "validate", "explain", "schema"} <= set(listed)
+
+
+@pytest.mark.parametrize("verb", ["init", "validate", "explain", "schema"])
+def test_every_verb_has_help(verb: str) -> None:
+    outcome = fleet(verb, "--help")
+    assert outcome.code == 0
+    assert outcome.out.startswith(f"Usage: fleet {verb}")
+
+
+def test_a_mistyped_verb() -> None:
+    outcome = fleet("valdiate")
+    assert outcome.code == 2
+    assert "did you mean `fleet validate`?" in outcome.err
+
+
+def test_windows_is_refused_with_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(SystemExit, match="fleet needs Linux or macOS"):
+        main([])
+
+
+def test_a_reader_that_has_gone_is_no_mistake() -> None:
+    ran = subprocess.run(
+        f"{sys.executable} -m fleet schema | head -n 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout == "{\n"
+    assert ran.stderr == ""
+
+
+def test_importing_the_command_loads_click_and_nothing_else() -> None:
+    script = "import sys, fleet.cli; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    packages = {name.partition(".")[0] for name in ran.stdout.split()}
+    outside = packages - set(sys.stdlib_module_names) - {"fleet", "__main__"}
+    assert {name for name in outside if not name.startswith("_")} == {"click"}

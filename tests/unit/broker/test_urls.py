@@ -1,0 +1,60 @@
+"""No password leaves through a URL that is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet.broker.urls import mask_url, scheme, sqlite_path
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("amqp://guest:s3cret@host:5672//", "amqp://guest:***@host:5672//"),
+        ("redis://:s3cret@host:6379/0", "redis://:***@host:6379/0"),
+        ("amqp://u:p@ss/w:ord@host//", "amqp://u:***@host//"),
+        ("amqp://a:1@x//;amqp://b:2@y//", "amqp://a:***@x//;amqp://b:***@y//"),
+        ("redis://h/0?password=s3cret&db=1", "redis://h/0?password=***&db=1"),
+        ("sqs://key:secret@", "sqs://key:***@"),
+        ("amqp://host//", "amqp://host//"),
+        ("amqp://user@host//", "amqp://user@host//"),
+        ("sqlite:////tmp/a:b/broker.db", "sqlite:////tmp/a:b/broker.db"),
+        ("memory://", "memory://"),
+        ("", ""),
+    ],
+)
+def test_masked(url: str, shown: str) -> None:
+    assert mask_url(url) == shown
+
+
+@given(st.text(min_size=4).filter(lambda text: "*" not in text))
+def test_no_quoted_password_survives(password: str) -> None:
+    secret = "#" + password + "#"
+    assert quote(secret, safe="") not in mask_url(f"amqp://user:{quote(secret, safe='')}@host:5672/vhost")
+
+
+@pytest.mark.parametrize(
+    ("url", "family"),
+    [
+        ("amqps://x", "amqp"),
+        ("rediss://x", "redis"),
+        ("valkeys://x", "redis"),
+        ("sentinel://x;sentinel://y", "redis"),
+        ("redis+socket:///x", "redis"),
+        ("SQLite:///x", "sqlite"),
+        ("memory://", "memory"),
+    ],
+)
+def test_families(url: str, family: str) -> None:
+    assert scheme(url) == family
+
+
+def test_paths_of_the_embedded_broker() -> None:
+    assert sqlite_path("sqlite:////var/lib/b.db") == Path("/var/lib/b.db")
+    assert sqlite_path("sqlite:///data/b.db") == Path("data/b.db")
+    assert sqlite_path("sqlite:///data/50%25 #1/b.db") == Path("data/50%25 #1/b.db")
