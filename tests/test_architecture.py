@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import ROOT
 
-VALUES = {"spec", "statedir", "control"}  # plain values that cross process boundaries
+VALUES = {"spec", "statedir", "control", "fingerprint"}  # plain values that cross process boundaries
 
 # A name allows itself and everything below it: "config" covers "config.load", "config.model" only the model.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -18,6 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"cli"},
     "spec": set(),
     "statedir": set(),
+    "fingerprint": set(),
     "control": {"spec"},
     "machine": set(),
     "protocol": set(),
@@ -28,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tasks": {"broker", "protocol", "config", "diagnostics", "spec"},
     "worker": {"broker", "protocol", "tasks", "spec", "control"},
     "supervisor": {"spec", "statedir"},
-    "controller": {"config", "supervisor.client", "broker", "diagnostics", "machine", *VALUES},
+    "controller": {"config", "supervisor.client", "broker", "tasks", "diagnostics", "machine", *VALUES},
     "simulation": {
         *("controller.desired", "controller.scaling", "controller.scaling_limits"),
         *("controller.scaling_need", "controller.scaling_slots", "controller.scaling_words"),

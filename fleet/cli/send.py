@@ -5,16 +5,12 @@ from __future__ import annotations
 import json
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from fleet.cli.exits import Exit
 from fleet.cli.options import Failure, env_option, file_option, json_option
-
-if TYPE_CHECKING:
-    from fleet.tasks.routing import Routing
-    from fleet.tasks.task import SendOptions
 
 
 @click.command()
@@ -44,13 +40,17 @@ def command(
     Each ARG is read as JSON, and taken as text when it isn't. The task's code is not imported: whether it
     exists and takes these arguments only the worker can tell. Returns once the messages are on the broker.
     """
-    from fleet.cli.routing import load_routing
-    from fleet.tasks.task import SendOptions
+    from fleet.cli.handing import hand_in
 
-    rules = load_routing(file, env)
-    options = SendOptions(queue=queue, delay_seconds=_seconds(delay))
-    call = ([_json_or_text(argument) for argument in arguments], _object(kwargs))
-    target, sent = _send(rules, task, call, options, count)
+    message = {
+        "task": task,
+        "args": [_json_or_text(argument) for argument in arguments],
+        "kwargs": _object(kwargs),
+        "queue": queue,
+        "delay_seconds": _seconds(delay),
+    }
+    handed_in = hand_in(file, env, message) if count == 1 else None
+    target, sent = handed_in or _send(file, env, message, count)
     if as_json:
         click.echo(json.dumps({"task": task, "queue": target, "ids": sent}, indent=2))
     elif count == 1:
@@ -60,14 +60,18 @@ def command(
     return Exit.OK
 
 
-def _send(
-    rules: Routing, task: str, call: tuple[list[Any], dict[str, Any]], options: SendOptions, count: int
-) -> tuple[str, list[str]]:
+def _send(file: Path | None, env: str | None, message: dict[str, Any], count: int) -> tuple[str, list[str]]:
     """The queue, and the ids of the messages."""
+    from fleet.cli.routing import load_routing
+
+    rules = load_routing(file, env)  # before the others: it makes pydantic quick
     from fleet.broker.delivery import BrokerUnavailable
     from fleet.broker.router import Unroutable
     from fleet.tasks.sending import UnknownQueue, destination, send_many
+    from fleet.tasks.task import SendOptions
 
+    task, call = message["task"], (message["args"], message["kwargs"])
+    options = SendOptions(queue=message["queue"], delay_seconds=message["delay_seconds"])
     try:
         target, _ = destination(rules, task, options)
         sent = send_many(task, repeat(call, count), options, rules=rules)
@@ -98,9 +102,11 @@ def _object(text: str | None) -> dict[str, Any]:
 
 
 def _seconds(delay: str | None) -> float | None:
+    if delay is None:
+        return None
     from fleet.tasks.durations import seconds
 
     try:
-        return seconds(float(delay) if delay and delay.replace(".", "", 1).isdigit() else delay, "--delay")
+        return seconds(float(delay) if delay.replace(".", "", 1).isdigit() else delay, "--delay")
     except ValueError as error:
         raise Failure(str(error), Exit.USAGE) from None

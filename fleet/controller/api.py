@@ -3,6 +3,7 @@
 GET /status · GET /plan?file=…&env=… · POST /reload (NDJSON until the rollout has ended)
 GET /events?after=SEQUENCE (endless NDJSON)
 POST /commands/VERB with a JSON object of arguments (commands.py; "restart" answers like reload)
+POST /send with a JSON object (sending.py)
 
 Who connects is known from the kernel: anybody but this user and root is turned away.
 """
@@ -31,11 +32,14 @@ from fleet.controller.commands import Request as Command
 from fleet.controller.files import listen_private
 from fleet.controller.peers import peer_of
 from fleet.controller.reloading import reload, restarted
+from fleet.controller.sending import Counter, NotSent
 
 _SHUTDOWN_SECONDS = 1
 
 
 def application(brain: Brain) -> Starlette:
+    counter = Counter(brain)
+
     async def status(_: Request) -> Response:
         answer = await answers.status(brain)
         if answer is None:
@@ -68,6 +72,12 @@ def application(brain: Brain) -> Starlette:
             return _lines(restarted(brain, asked.arguments.get("group"), told))
         return JSONResponse({"outcome": said})
 
+    async def send(request: Request) -> Response:
+        try:
+            return JSONResponse(await counter.send(await _object_of(request)))
+        except NotSent as problem:
+            raise HTTPException(problem.status, str(problem)) from problem
+
     return Starlette(
         routes=[
             Route("/status", status),
@@ -75,6 +85,7 @@ def application(brain: Brain) -> Starlette:
             Route("/reload", start_reload, methods=["POST"]),
             Route("/events", events),
             Route("/commands/{verb}", command, methods=["POST"]),
+            Route("/send", send, methods=["POST"]),
         ],
         exception_handlers={HTTPException: _http_error, Exception: _internal_error},
     )
@@ -84,13 +95,17 @@ async def _request_of(request: Request) -> Command:
     verb = request.path_params["verb"]
     if verb not in VERBS:
         raise HTTPException(404, f"no command {verb!r}")
+    return _command(request, verb, await _object_of(request))
+
+
+async def _object_of(request: Request) -> dict[str, Any]:
     try:
         arguments = json.loads(await request.body() or b"{}")
     except ValueError as error:
         raise HTTPException(400, f"the arguments are no JSON: {error}") from error
     if not isinstance(arguments, dict):
         raise HTTPException(400, "the arguments are no JSON object")
-    return _command(request, verb, arguments)
+    return arguments
 
 
 def _command(request: Request, verb: str, arguments: dict[str, Any]) -> Command:

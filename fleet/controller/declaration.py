@@ -23,13 +23,17 @@ class Verdict(Enum):
 
 
 class Declaration:
-    """`accepted` is in force; `rejected`, if not None, is what `config.rejected` of the contract shows."""
+    """`accepted` is in force; `rejected`, if not None, is what `config.rejected` of the contract shows.
+
+    `fingerprint` is that of the file when `accepted` is what it says, else "".
+    """
 
     def __init__(
         self, file: Path, env: str | None, log: EventLog, write_down: Callable[[Accepted], None]
     ) -> None:
         self.accepted: Accepted | None = None
         self.rejected: dict[str, Any] | None = None
+        self.fingerprint = ""
         self._file = file
         self._env = env
         self._log = log
@@ -51,6 +55,7 @@ class Declaration:
             reading = await asyncio.to_thread(read, self._file, self._env)
             self._digest, self._files = reading.digest, reading.files
             self._verdict = await self._judge(reading.accepted, reading.problems)
+            self.fingerprint = "" if self._verdict is Verdict.REJECTED else reading.fingerprint
             return self._verdict
 
     async def _judge(self, new: Accepted | None, problems: Sequence[dict[str, Any]]) -> Verdict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleet.controller.desired import Accepted, Autoscale, Dashboard, Group, RolloutPolicy
+from fleet.fingerprint import fingerprint
 from fleet.statedir import StateDir
 
 if TYPE_CHECKING:
@@ -26,13 +28,15 @@ _MOST_READINGS = 4
 class Reading:
     """`accepted` is None when there are `problems`: errors only, as in `fleet validate --format json`.
 
-    `files` are fleet.toml and whatever else was read for it, `digest` is that of all of them.
+    `files` are fleet.toml and whatever else was read for it, `digest` is that of all of them; `fingerprint` tells
+    whether somebody else would read the same.
     """
 
     digest: str
     files: tuple[Path, ...]
     accepted: Accepted | None
     problems: tuple[dict[str, Any], ...] = ()
+    fingerprint: str = ""
 
 
 def digest_of(files: Iterable[Path]) -> str:
@@ -71,7 +75,8 @@ def _read_once(path: Path, env: str | None) -> Reading:
                 return Reading(digest, files, None, tuple(map(as_dict, errors)))
             found = (path, *_others(loaded.fleet))
             if found == files:
-                return Reading(digest, files, resolve(loaded.fleet))
+                same = fingerprint(path, loaded.source.text, env, os.environ)
+                return Reading(digest, files, resolve(loaded.fleet), fingerprint=same)
             # Which files these are is only known now. Their digest has to be from before they are read: only
             # then an edit in between is seen as one.
             files = found
