@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
 from fleet import Retry, SoftTimeLimitExceeded, current, task
@@ -106,6 +107,16 @@ def spin(key: str, seconds: float) -> None:
     while time.monotonic() < end:
         pass
     write("end", key, id=current.id)
+
+
+@task
+def share(key: str, seconds: float) -> None:
+    """Hold shared memory, and put it away if there is time for that."""
+    shared = SharedMemory(create=True, size=4096)
+    write("shared", key, id=shared.name)
+    time.sleep(seconds)
+    shared.close()
+    shared.unlink()
 
 
 @task(time_limit=0.5, max_retries=0)

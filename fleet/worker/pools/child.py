@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 from collections import deque
+from multiprocessing import resource_tracker
 from typing import Any
 
 from fleet.broker.delivery import Delivery
@@ -69,8 +70,17 @@ def _be_a_child() -> None:
     signal.signal(nursery.PARENT_DIED, signal.SIG_DFL)
     if not signal_when_parent_dies(signal.SIGKILL, nursery.pid):
         os._exit(0)
+    _forget_tracker()
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True)
+
+
+def _forget_tracker() -> None:
+    """What stands in its place (forkserver.py): Python starts one when a task first needs it."""
+    tracker: Any = resource_tracker._resource_tracker
+    if tracker._fd is not None:
+        os.close(tracker._fd)
+        tracker._fd = None
 
 
 def _serve(sock: socket.socket, permits: Permits) -> None:

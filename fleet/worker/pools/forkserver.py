@@ -1,4 +1,9 @@
-"""multiprocessing's fork server, told what to prepare: one that has the app already when it forks."""
+"""multiprocessing's fork server, told what to prepare: one that has the app already when it forks.
+
+Its other process is done without. The resource tracker removes semaphores and shared memory of processes that were
+killed; a worker has none, and a task that makes some gets a tracker of its own then (`child.py`). It would be as
+large as a pool process.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ import multiprocessing
 import multiprocessing.forkserver
 import os
 from collections.abc import Iterator
+from multiprocessing import resource_tracker
 from multiprocessing.context import ForkServerContext
 
 from fleet.worker.outcome import default_policy
@@ -35,9 +41,24 @@ class ForkServer:
         """Whenever it may have to be started: what it reads from its environment."""
         os.environ[ENVIRONMENT] = self._birth
         try:
-            yield
+            with _no_tracker():
+                yield
         finally:
             del os.environ[ENVIRONMENT]
+
+
+@contextlib.contextmanager
+def _no_tracker() -> Iterator[None]:
+    """Let the fork server start, and fork, with nothing in place of the tracker's descriptor."""
+    kept = resource_tracker.ensure_running, resource_tracker.getfd
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    resource_tracker.ensure_running = lambda: None
+    resource_tracker.getfd = lambda: nothing
+    try:
+        yield
+    finally:
+        resource_tracker.ensure_running, resource_tracker.getfd = kept
+        os.close(nothing)
 
 
 def _birth(host: Host) -> Birth:
