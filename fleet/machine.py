@@ -11,16 +11,15 @@ import os
 import resource
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 THIS_MACHINE = "this machine"
 OPTIONAL_MODULES = ("gevent", "eventlet", "redis")
 
 
-@dataclass(frozen=True, slots=True)
-class Amount:
+class Amount(NamedTuple):
     """A number and its origin: "this machine", "cgroup quota 2.5", "[machine]", "--cpus".
 
     `stated`: somebody said so, it was not measured here.
@@ -31,8 +30,7 @@ class Amount:
     stated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(NamedTuple):
     """CPUs and open files as counts, memory in bytes. `visible_cpus`: what quota-blind libraries see.
 
     `modules`: which of OPTIONAL_MODULES can be imported here. `has_gil`: False on a free-threaded Python.
@@ -52,8 +50,7 @@ class Machine:
 
         `origin` says where each of the three comes from.
         """
-        return replace(
-            self,
+        return self._replace(
             cpus=_state(self.cpus, cpus, origin[0]),
             visible_cpus=_state(Amount(self.visible_cpus, stated=self.cpus.stated), cpus, "").value,
             memory=_state(self.memory, memory, origin[1]),

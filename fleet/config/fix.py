@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import tomli
 
@@ -44,7 +44,7 @@ def mend(source: Source, look: Callable[[Source], Loaded], *, unsafe: bool) -> F
             break
         seen.add(text)
         count += applied
-        left = look(replace(source, text=text))
+        left = look(source._replace(text=text))
     return Fixed(left, count)
 
 

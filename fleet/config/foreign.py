@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from fleet.config.toml import to_toml
 from fleet.config.units import format_duration
@@ -14,8 +13,7 @@ from fleet.rules.finding import KeyPath
 Convert = Callable[[Any], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Foreign:
+class Foreign(NamedTuple):
     """`key` is fleet's name, None where fleet has none. `convert`: fleet's value, or None if it can't be told.
 
     `safe`: it can't mean anything else. `advice`: when there is more to say than the name.

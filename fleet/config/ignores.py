@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fleet.config.spans import Comment, Spans
 from fleet.diagnostics import Diagnostic, Edit, Fix, Span
@@ -16,8 +16,7 @@ _COMMENT = re.compile(r"#\s*fleet:\s*ignore\[([A-Za-z0-9,\s]+)\].*")
 Used = set[tuple[int, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Ignore:
+class _Ignore(NamedTuple):
     comment: Comment
     match: re.Match[str]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from fleet.config.examine import Ask, Circumstances, examine
 from fleet.config.ignores import unused
@@ -20,8 +20,7 @@ from fleet.rules.registry import catalogue
 __all__ = ["Loaded", "Source", "Unreadable", "check", "find_file", "load", "load_source", "read_source"]
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """`fleet` is None when any diagnostic is an error. Diagnostics are sorted by position."""
 
     source: Source
@@ -96,9 +95,9 @@ def check(
     found = {_identity(each): each for each in base}
     for name in environments(parsed.document):
         for each in examine(parsed, name, circumstances)[1]:
-            first = found.setdefault(_identity(each), replace(each, environments=(name,)))
+            first = found.setdefault(_identity(each), each._replace(environments=(name,)))
             if first.environments and name not in first.environments:
-                found[_identity(each)] = replace(first, environments=(*first.environments, name))
+                found[_identity(each)] = first._replace(environments=(*first.environments, name))
     all_found = list(found.values())
     return _loaded(source, fleet, all_found + _unused(parsed, fleet, all_found, circumstances))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import tomli
 
@@ -14,8 +14,7 @@ from fleet.rules.registry import catalogue
 from fleet.rules.syntax import invalid_toml
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(NamedTuple):
     """A file that is TOML; `document` is as written: fork it before merging into it."""
 
     source: Source

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
 class Unreadable(Exception):  # noqa: N818
     """A file can't be read at all, or has no such environment; the text says which and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """The text of a file as it was read (without a byte order mark), and its absolute path, symlinks kept."""
 
     path: Path

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import tomli
 
@@ -44,8 +44,7 @@ class Place:
         return self.value or self.header or (self.keys[0] if self.keys else None)
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+class Comment(NamedTuple):
     """`text` without the newline, `#` included."""
 
     span: Span

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fleet.diagnostics.model import Span
 from fleet.diagnostics.secrets import mask
@@ -12,8 +12,7 @@ _TAB = "    "
 _ELLIPSIS = "…"
 
 
-@dataclass(frozen=True, slots=True)
-class Excerpt:
+class Excerpt(NamedTuple):
     """`text` fits the width asked for. `start` and `length` of the mark are in terminal cells; length ≥ 1."""
 
     text: str

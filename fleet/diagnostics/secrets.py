@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 MASK = "***"
 
@@ -15,8 +15,7 @@ _KEYED = re.compile(
 _FILE_KEY = re.compile(r"(?i)_file[\"']?\s*=")
 
 
-@dataclass(frozen=True, slots=True)
-class Masked:
+class Masked(NamedTuple):
     """A line without its secrets. `cuts`: (start, end) in the old line, 0-based, of what MASK replaces."""
 
     text: str

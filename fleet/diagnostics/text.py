@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fleet.diagnostics.excerpt import excerpt
 from fleet.diagnostics.masked import masked
@@ -14,8 +14,7 @@ _CODES = {"error": "31;1", "warning": "33;1", "info": "36;1", "frame": "34;1", "
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(NamedTuple):
     """How wide lines may get, and whether to use colours."""
 
     width: int = 80

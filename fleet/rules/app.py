@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from fleet.config.model import Fleet
 from fleet.rules.finding import Finding, KeyPath, Mark
@@ -16,8 +17,7 @@ from fleet.rules.view import consumed, count
 _MOST_NAMES = 5
 
 
-@dataclass(frozen=True, slots=True)
-class AppTask:
+class AppTask(NamedTuple):
     """A task of the app. `queue`: what @task(queue=…) says, which goes before the routes."""
 
     name: str
@@ -38,8 +38,7 @@ class AppFailure:
     """The last lines that it wrote."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Pattern:
+class _Pattern(NamedTuple):
     """One glob of the routes, the tasks that it matches and those that it gets."""
 
     route: int

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from fleet.diagnostics import Severity
 
@@ -11,8 +10,7 @@ KeyPath = tuple[str | int, ...]
 Part = Literal["whole", "key"]
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """A second place: the value (or table) at `path`, or only its key."""
 
     path: KeyPath
@@ -20,24 +18,21 @@ class Mark:
     part: Part = "whole"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """Write `toml` in the place of the value at `path`."""
 
     path: KeyPath
     toml: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rename:
+class Rename(NamedTuple):
     """Give the key at `path` another name, wherever it stands."""
 
     path: KeyPath
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Add:
+class Add(NamedTuple):
     """Write `key = toml` into the table at `path`."""
 
     path: KeyPath
@@ -45,15 +40,13 @@ class Add:
     toml: str
 
 
-@dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(NamedTuple):
     """Take the key at `path` out, its value and all."""
 
     path: KeyPath
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """Put the table at `path`, with the comments above it, before the table at `before`."""
 
     path: KeyPath
@@ -63,8 +56,7 @@ class Move:
 Step = Change | Rename | Add | Drop | Move
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """`path` is the key it is about; what is not there is shown at its table.
 
     `within` narrows the mark to this text inside the value. `about`: further tables (path prefixes) whose

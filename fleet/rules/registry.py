@@ -5,9 +5,8 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from functools import cache, wraps
-from typing import Any, Literal, ParamSpec
+from typing import Any, Literal, NamedTuple, ParamSpec
 
 from fleet.config.model import Fleet
 from fleet.diagnostics import Severity
@@ -33,8 +32,7 @@ Check = Callable[[Fleet, Machine], Iterator[Finding]]
 P = ParamSpec("P")
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One entry of the catalogue. `check` is None where the loader itself finds it.
 
     `reads`: keys as "workers.pool" whose wrong value makes the check pointless: it keeps quiet for that
@@ -72,7 +70,7 @@ def rule(
         @wraps(function)
         def check(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
             for finding in function(fleet, machine):
-                yield replace(finding, code=code)
+                yield finding._replace(code=code)
 
         _add(function, code, name, severity, fix=fix, check=check, reads=reads, varies=varies)
         return check
@@ -88,7 +86,7 @@ def found_by_loader(
     def register(function: Callable[P, Finding]) -> Callable[P, Finding]:
         @wraps(function)
         def word(*args: P.args, **kwargs: P.kwargs) -> Finding:
-            return replace(function(*args, **kwargs), code=code)
+            return function(*args, **kwargs)._replace(code=code)
 
         _add(function, code, name, severity, fix=fix)
         return word
@@ -105,7 +103,7 @@ def on_request(
         @wraps(function)
         def check(*args: P.args, **kwargs: P.kwargs) -> Iterator[Finding]:
             for finding in function(*args, **kwargs):
-                yield replace(finding, code=code)
+                yield finding._replace(code=code)
 
         _add(function, code, name, severity, fix=fix, on_request=True)
         return check

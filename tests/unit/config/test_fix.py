@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -242,7 +241,7 @@ EVERYTHING = (Path(__file__).parent / "everything.toml").read_text(encoding="utf
 
 
 def applied(text: str, step: Step) -> str | None:
-    parsed = parse(replace(from_bytes(b"", Path("f")), text=text))
+    parsed = parse(from_bytes(b"", Path("f"))._replace(text=text))
     assert isinstance(parsed, Parsed)
     made = edits((step,), parsed.spans, parsed.document)
     return apply([Fix(True, made)], text) if made else None

@@ -6,7 +6,6 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import fastjsonschema
@@ -41,7 +40,7 @@ def test_concise_is_one_line_each() -> None:
         'a/fleet.toml:3:2: error[FLT302] <50% of "amqp://shop:***@rabbit//": a,b & c (with --env a, b)',
         "a/fleet.toml:5:9: warning[FLT004] bad",
     ]
-    assert RENDERERS["concise"]([replace(PLAIN, message="two\nlines")]).count("\n") == 1
+    assert RENDERERS["concise"]([PLAIN._replace(message="two\nlines")]).count("\n") == 1
 
 
 def test_github_commands() -> None:
@@ -73,7 +72,7 @@ def test_gitlab_knows_a_mistake_again_when_lines_move_and_tells_two_apart() -> N
     def fingerprints(found: list[Diagnostic]) -> list[str]:
         return [entry["fingerprint"] for entry in json.loads(RENDERERS["gitlab"](found))]
 
-    moved = replace(PLAIN, span=Span(9, 1, 9, 5))
+    moved = PLAIN._replace(span=Span(9, 1, 9, 5))
     assert fingerprints([PLAIN]) == fingerprints([moved])
     assert len(set(fingerprints([PLAIN, moved, FULL]))) == 3
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -43,8 +42,8 @@ def examine_text(text: str, path: Path) -> Loaded:
     if "#! machine: no gevent" in text:
         machine = a_machine(modules=frozenset({"eventlet"}))
     if quota := re.search(r"^#! machine: quota (\d+) of (\d+)$", text, re.MULTILINE):
-        machine = replace(
-            machine, cpus=Amount(int(quota[1]), f"cgroup quota {quota[1]}"), visible_cpus=int(quota[2])
+        machine = machine._replace(
+            cpus=Amount(int(quota[1]), f"cgroup quota {quota[1]}"), visible_cpus=int(quota[2])
         )
     source = from_bytes(body(text).encode(), path)
     return check(source, environ={"HOME": "/home/shop"}, machine=machine, ask=partial(ask, text))
