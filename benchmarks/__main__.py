@@ -22,6 +22,7 @@ from pathlib import Path
 from benchmarks import page, peers, tables
 from benchmarks.brokers import Brokers
 from benchmarks.comparison import compare
+from benchmarks.processes import compile_bytecode
 from benchmarks.results import Results
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.session import Session, left, steps, why_not_one_table
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str]) -> int:
             return 2
     options = _parser().parse_args(arguments)
     peers.make()
+    compile_bytecode()
     # As Ctrl-C: what runs is ended, and what was measured is kept.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     return run(options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import signal
 import subprocess
@@ -12,6 +13,12 @@ from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def compile_bytecode() -> None:
+    """As an installed package has it: where Python may not write any, we would compile fleet at each start."""
+    for folder in ("fleet", "benchmarks"):
+        compileall.compile_dir(ROOT / folder, quiet=2)
 
 
 class Failed(RuntimeError):  # noqa: N818

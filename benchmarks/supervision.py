@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import fleet
+from benchmarks.processes import compile_bytecode
 from benchmarks.supervisors import peers_venv
 from benchmarks.supervisors.processes import redis_server
 from benchmarks.supervisors.rows import Run, measured, parts, table
@@ -39,6 +40,7 @@ def main(arguments: list[str]) -> None:
     kept_in = ROOT / ".cache" / f"supervision{'-quick' if quick else ''}.json"
     kept: Kept = json.loads(kept_in.read_text()) if kept_in.exists() else {}
     peers_venv.make()
+    compile_bytecode()
     with tempfile.TemporaryDirectory(prefix="fs-", dir="/tmp") as temporary:
         folder = Path(temporary)
         with redis_server(folder) as broker:
