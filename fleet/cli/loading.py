@@ -25,6 +25,9 @@ def load_fleet(file: Path | None, env: str | None, *, exit_code: int = Exit.FIND
 
 def load_loaded(file: Path | None, env: str | None) -> Loaded:
     """The file with its diagnostics, right or wrong. Ends with Exit.USAGE when it can't be read."""
+    from fleet.config.lean import without_plugins
+
+    without_plugins()
     from fleet.config.load import Unreadable, find_file, load
 
     try:

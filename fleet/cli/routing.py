@@ -15,14 +15,11 @@ if TYPE_CHECKING:
 
 def load_routing(file: Path | None, env: str | None) -> Routing:
     """Ends with Exit.BAD_CONFIG when the file has errors, Exit.USAGE when it can't be read."""
-    from fleet.cli.lean import without_plugins
-
-    without_plugins()
+    loaded = load_loaded(file, env)  # before the imports: it makes them quick
     from fleet.config.load import Unreadable
     from fleet.config.resolve import routing
     from fleet.tasks.routing import from_spec
 
-    loaded = load_loaded(file, env)
     if loaded.fleet is None:
         show(loaded)
         raise Failure(f"{loaded.source.path} has errors: `fleet validate` shows them again", Exit.BAD_CONFIG)

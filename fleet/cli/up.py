@@ -28,7 +28,6 @@ def command(file: Path | None, env: str | None, detach: bool, wait: bool) -> int
     from fleet.cli import launch
     from fleet.cli.banner import banner
     from fleet.cli.loading import load_loaded, show
-    from fleet.config.resolve import state_dir
 
     if wait and not detach:
         raise Failure("--wait goes with --detach: in the foreground you see when all are ready", Exit.USAGE)
@@ -36,6 +35,8 @@ def command(file: Path | None, env: str | None, detach: bool, wait: bool) -> int
     show(loaded)
     if loaded.fleet is None:
         raise Failure(f"{loaded.source.path} has errors, so nothing was started", Exit.BAD_CONFIG)
+    from fleet.config.resolve import state_dir
+
     path = loaded.source.path.absolute()
     state = state_dir(loaded.fleet)
     lock_fd = _take_lock(state)

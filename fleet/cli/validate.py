@@ -88,7 +88,7 @@ def command(
     Exit code 0: clean, warnings allowed; 1: errors (with --strict: or warnings; with --diff: or something to
     mend); 2: wrong usage, or a file that can't be read.
     """
-    from fleet.cli.lean import without_plugins
+    from fleet.config.lean import without_plugins
 
     without_plugins()
     from fleet.config.load import Unreadable

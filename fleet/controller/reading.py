@@ -62,6 +62,9 @@ def read(path: Path, env: str | None) -> Reading:
 
 
 def _read_once(path: Path, env: str | None) -> Reading:
+    from fleet.config.lean import without_plugins
+
+    without_plugins()
     from fleet.config.load import Unreadable, load
     from fleet.diagnostics.jsonform import as_dict
 

@@ -176,7 +176,7 @@ def test_it_imports_only_what_it_needs(file: Path) -> None:
 
 def test_the_stand_in_for_pydantics_plugins_is_one_only_for_that() -> None:
     script = (
-        "from fleet.cli.lean import without_plugins\n"
+        "from fleet.config.lean import without_plugins\n"
         "without_plugins()\n"
         "import sys, pydantic\n"
         "class Model(pydantic.BaseModel):\n"
