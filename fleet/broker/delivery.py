@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from fleet.protocol import Encoded
 
@@ -32,8 +32,7 @@ class Delivery:
     generation: int = 0  # which connection of the link it came by
 
 
-@dataclass(frozen=True, slots=True)
-class Posting:
+class Posting(NamedTuple):
     """One message on its way into a queue, to be handed out once `delay_seconds` have passed.
 
     `exchange` "" puts it into `queue` itself; else the exchange decides by `routing_key` who gets a copy.
@@ -46,8 +45,7 @@ class Posting:
     routing_key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Death:
+class Death(NamedTuple):
     """Why a message goes to the dead-letter queue; becomes its `x-fleet-death` header."""
 
     reason: str  # one line

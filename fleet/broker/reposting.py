@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,7 +57,7 @@ def given_back(delivery: Delivery, *, counted: bool) -> Posting:
 
 def obituary(delivery: Delivery, death: Death, graveyard: str) -> Posting:
     """The message for the dead-letter queue `graveyard`, with why it died and where it came from."""
-    details = {**asdict(death), "queue": delivery.queue, "attempt": delivery.attempt}
+    details = {**death._asdict(), "queue": delivery.queue, "attempt": delivery.attempt}
     if death.traceback:
         details["traceback"] = death.traceback[-_LONGEST_TRACEBACK:]
     return Posting(graveyard, _message(delivery, **{DEATH_HEADER: details}))
@@ -74,7 +73,7 @@ def revived(delivery: Delivery, queue: str) -> Posting:
     kept = {
         name: value for name, value in message.headers.items() if name not in (DEATH_HEADER, CRASHES_HEADER)
     }
-    return Posting(queue, replace(message, headers=kept))
+    return Posting(queue, message._replace(headers=kept))
 
 
 def _message(delivery: Delivery, **headers: Any) -> Encoded:

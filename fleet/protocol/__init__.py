@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from fleet.protocol import fields, payload
 from fleet.protocol.payload import MalformedMessage
@@ -35,8 +35,7 @@ class Call:
     reply_to: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(NamedTuple):
     """A message ready for `basic_publish`."""
 
     body: bytes

@@ -6,7 +6,6 @@ import os
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -113,7 +112,7 @@ def _origin(pid: int) -> str:
 def _posting(call: Call, queue: QueueSpec, priority: int | None, delay_seconds: float) -> Posting:
     message = encode(call, origin=_origin(os.getpid()))
     if priority is not None:
-        message = replace(message, properties={**message.properties, "priority": priority})
+        message = message._replace(properties={**message.properties, "priority": priority})
     return Posting(
         queue=queue.name,
         message=message,

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
 from fleet.tasks.durations import Duration, seconds
 
@@ -21,8 +21,7 @@ class DuplicateTask(ValueError):  # noqa: N818
     """Two functions claim one task name."""
 
 
-@dataclass(frozen=True, slots=True)
-class SendOptions:
+class SendOptions(NamedTuple):
     """How one message is sent; None leaves it to the task and to fleet.toml."""
 
     queue: str | None = None

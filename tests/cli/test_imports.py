@@ -70,3 +70,27 @@ def test_a_command_loads_what_it_needs(
     found = loaded(short_folder, *arguments)
     assert needed <= found
     assert not unneeded & found
+
+
+def test_who_starts_a_fleet_looks_for_no_plugins(short_folder: Path) -> None:
+    """Neither the command, before it becomes the supervisor, nor the controller when it has read the file."""
+    (short_folder / "fleet.toml").write_text(FLEET)
+    shown = "print('loaded', *sys.modules)"
+    becoming = f"os.execv = lambda *_: ({shown}, sys.stdout.flush(), os._exit(0))"
+    up = f"import os, sys; {becoming}; sys.argv = ['fleet', 'up']; import fleet.__main__"
+    reading = "assert fleet.controller.reading.read(pathlib.Path('fleet.toml'), None).accepted"
+    controller = f"import pathlib, sys, fleet.controller.__main__; {reading}; {shown}"
+    for script in (up, controller):
+        ran = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=short_folder,
+            env={"PYTHONPATH": str(ROOT), "PATH": ""},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        found = set(ran.stdout.rpartition("loaded ")[2].split())
+        assert "pydantic" in found, ran.stderr
+        assert "importlib.metadata" not in found

@@ -18,8 +18,7 @@ Semantics, the same for every store:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from fleet.broker.delivery import Posting
 from fleet.broker.topology import binding_pattern
@@ -27,8 +26,7 @@ from fleet.protocol import Encoded
 from fleet.spec import QueueSpec
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A message that this owner holds. `attempt` counts hand-outs, this one included."""
 
     tag: Any
@@ -37,8 +35,7 @@ class Claim:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class QueueStats:
+class QueueStats(NamedTuple):
     """One queue at this moment; `oldest_seconds` is the age of the oldest ready message."""
 
     ready: int

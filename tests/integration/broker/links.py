@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.broker.delivery import Posting
@@ -52,7 +52,7 @@ class Desk:
         for body in bodies:
             call = Call(str(body), "t", (body,), eta=now + delay if delay else None)
             message = encode(call)
-            message = replace(message, headers={**message.headers, **headers})
+            message = message._replace(headers={**message.headers, **headers})
             key = (target.routing_key or target.name) if target.exchange else ""
             postings.append(Posting(target.name, message, delay, target.exchange, key))
         self.producer().publish(postings, target)
