@@ -44,8 +44,8 @@ class Counter:
         """Its `queue` and its `id`, once it is on the broker. Raises NotSent."""
         try:
             order = Order.from_dict(asked)
-        except TypeError as error:
-            raise NotSent(400, str(error)) from error
+        except TypeError as error:  # of another version than ours: let it send by itself
+            raise NotSent(422, str(error)) from error
         declaration = self._brain.declaration
         in_force = declaration.fingerprint
         if declaration.accepted is None or not in_force or order.fingerprint != in_force:

@@ -35,7 +35,7 @@ def test_only_by_the_file_that_is_in_force() -> None:
 
 @pytest.mark.parametrize("order", [{}, {"task": "a.b"}, {**ORDER, "more": 1}])
 def test_what_is_no_order(order: dict[str, Any]) -> None:
-    assert refusal(counter(), order).status == 400
+    assert refusal(counter(), order).status == 422
 
 
 def test_while_the_broker_hangs_only_so_many_wait_and_then_all_are_told(
