@@ -60,6 +60,8 @@ def _run(who: str, mix: Mix, how: Callable[[Mix, Path, Say], Verdict]) -> Row:
     begun = time.monotonic()
     verdict = how(mix, folder, lambda text: print(text, file=sys.stderr, flush=True))
     print(f"{time.monotonic() - begun:.0f} s, {verdict.problems or 'good'}", file=sys.stderr, flush=True)
+    for line in verdict.evidence:
+        print(line, file=sys.stderr, flush=True)
     if verdict.is_good:
         shutil.rmtree(folder)
     return Row(who, mix, verdict)

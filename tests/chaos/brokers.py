@@ -6,6 +6,7 @@ What runs on a server goes through a Proxy; what judges afterwards asks the serv
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -158,4 +159,6 @@ def under_fire(name: str, folder: Path) -> Iterator[BrokerUnderFire]:
         finally:
             proxy.close()
     finally:
+        for log in server.folder.rglob("*.log"):
+            shutil.copy(log, folder / f"broker-{log.name}")
         server.destroy()

@@ -160,7 +160,8 @@ class Run:
         strike = Strike(fault.kind, began, time.monotonic(), killed)
         self.strikes.append(strike)
         victims = f", killed {', '.join(map(str, sorted(killed)))}" if killed else ""
-        self.say(f"{len(self.reading.done):6} done: {fault.kind} ({strike.ended - began:.1f} s){victims}")
+        done, sent = len(self.reading.done), len(self.reading.sent)
+        self.say(f"{done:6} done of {sent}: {fault.kind} ({strike.ended - began:.1f} s){victims}")
 
     def _until_empty(self) -> None:
         """What faults have doubled is still to be done; and nothing may stay claimed."""

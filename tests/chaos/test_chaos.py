@@ -40,5 +40,6 @@ def test_nothing_is_lost(broker: str, pool: str, short_folder: Path) -> None:
     said: list[str] = []
     verdict = run(Mix(broker, pool, work, faults=len(kinds_for(broker, pool))), short_folder, said.append)
     output = (short_folder / "up.log").read_text(errors="replace")
-    report = "\n".join([*verdict.problems, *said, output[-5000:]])
+    logs = [path.read_text(errors="replace")[-20_000:] for path in sorted(short_folder.glob("broker-*.log"))]
+    report = "\n".join([*verdict.problems, *verdict.evidence, *said, output[-10_000:], *logs])
     assert verdict.is_good, report

@@ -32,6 +32,12 @@ def test_what_has_started_is_not_done(journal: Path) -> None:
     assert not found.is_good
 
 
+def test_the_evidence_says_what_befell_it_and_when(journal: Path) -> None:
+    found = verdict(journal, SENT, "s 0 7.0 2", strikes=(Strike("cut", 1.5, 2.5),))
+    assert found.evidence == ["cut: 0.500 to 1.500", "0: sent 0.000 to 0.100 (1); ran 1.000 to … in 7"]
+    assert not verdict(journal, SENT, "s 0 7.0 2", "e 0 7.0 3").evidence
+
+
 TWICE = (SENT, "s 0 7.0 10", "e 0 7.0 12", "s 0 8.0 13", "e 0 8.0 14")
 
 

@@ -110,6 +110,7 @@ class Verdict:
     seconds: float = 0.0
     by_kind: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     problems: list[str] = field(default_factory=list)
+    evidence: list[str] = field(default_factory=list)  # what befell those of which the problems speak
 
     @property
     def is_good(self) -> bool:
@@ -128,6 +129,8 @@ def judge(messages: int, reading: Reading, strikes: list[Strike], hits: Hits) ->
     if verdict.unexplained:
         count = len(verdict.unexplained)
         verdict.problems.append(f"{count} done again though no fault hit them: {_some(verdict.unexplained)}")
+    if suspects := [*verdict.lost, *verdict.unexplained]:
+        verdict.evidence = _evidence(suspects, reading, strikes)
     return verdict
 
 
@@ -213,6 +216,25 @@ def _measure(reading: Reading, verdict: Verdict) -> None:
     if ends:
         verdict.seconds = ends[-1] - ends[0]
         verdict.longest_pause = max((b - a for a, b in pairwise(ends)), default=0.0)
+
+
+def _evidence(numbers: list[int], reading: Reading, strikes: list[Strike]) -> list[str]:
+    """What happened when, in seconds since the first message was sent."""
+    origin = min((sending.begun for sending in reading.sent.values()), default=0.0)
+
+    def at(moment: float | None) -> str:
+        return "…" if moment is None else f"{moment - origin:.3f}"
+
+    lines = [f"{strike.kind}: {at(strike.began)} to {at(strike.ended)}" for strike in strikes]
+    for number in numbers:
+        parts = [
+            f"ran {at(each.started)} to {at(each.ended)} in {each.pid}"
+            for each in reading.executions.get(number, [])
+        ]
+        if sending := reading.sent.get(number):
+            parts.insert(0, f"sent {at(sending.begun)} to {at(sending.done)} ({sending.tries})")
+        lines.append(f"{number}: {'; '.join(parts)}")
+    return lines
 
 
 def _some(numbers: list[int]) -> str:

@@ -50,6 +50,15 @@ class AmqpLine:
 
     def connect(self) -> bool:
         self.close()
+        try:
+            self._connect()
+        except BaseException:
+            # Half made it may still live, and what it has brought has tags that older deliveries have, too.
+            self.close()
+            raise
+        return False
+
+    def _connect(self) -> None:
         connection = AmqpConnection(self._broker, name=self._identity)
         self._opened = connection
         self._made_queues = {queue.name for queue in self._queues}
@@ -69,7 +78,6 @@ class AmqpLine:
             self._consumers.skip(self._skipped)
         if not self._paused:
             self.resume()
-        return False
 
     def _shared_limit(self) -> bool:
         """Whether the prefetch is one limit for all queues: classic queues on RabbitMQ before 4.0 only.

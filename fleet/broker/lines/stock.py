@@ -44,13 +44,20 @@ class StockLine:
 
     def connect(self) -> bool:
         self.close()
+        try:
+            self._connect()
+        except BaseException:
+            self.close()  # half made it may still live, and have brought something
+            raise
+        return False
+
+    def _connect(self) -> None:
         self._opened = StockConnection(self._broker)
         for queue in self._queues:
             self._opened.declare(queue)
         self.set_prefetch(self._prefetch)
         if not self._paused:
             self.resume()
-        return False
 
     def wait(self, timeout: float, wake_fd: int) -> list[Delivery]:
         deadline = time.monotonic() + timeout

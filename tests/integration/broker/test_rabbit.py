@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from fleet.broker import stats
 from fleet.broker.delivery import BrokerUnavailable, Posting, QueueMismatch
 from fleet.broker.link import Link
 from fleet.broker.rabbit import connection, publisher
+from fleet.broker.rabbit.consumers import Consumers
 from fleet.broker.topology import delay_queue
 from fleet.protocol import Encoded
 from fleet.spec import BrokerSpec, RoutingSpec
@@ -294,6 +296,34 @@ def in_time(action: Callable[[], object]) -> BaseException | None:
     threading.Thread(target=run, daemon=True).start()
     eventually(lambda: raised, within=20, message="the wait ends")
     return raised[0]
+
+
+def test_a_connection_that_failed_half_made_takes_no_acks_of_an_older_one(
+    proxied: tuple[Desk, Proxy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both count their deliveries from 1: an ack of the old first one would be the end of the new first one."""
+    desk, proxy = proxied
+    link = desk.link(prefetch=1)
+    link.set_prefetch(3)  # taken ahead by a consumer of its own
+    desk.send("a")
+    running = desk.receive(link)
+    desk.send("b", "c")
+    proxy.cut()
+    consume = Consumers._consume
+
+    def frozen_ahead(self: Consumers, consumer: Any, prefetch: int) -> None:
+        if consumer.is_ahead:
+            proxy.freeze()
+        consume(self, consumer, prefetch)
+
+    with monkeypatch.context() as patch, pytest.raises(BrokerUnavailable):
+        patch.setattr(Consumers, "_consume", frozen_ahead)
+        link.connect()
+    proxy.thaw()
+    with suppress(BrokerUnavailable):
+        link.ack(running)
+    link.connect()
+    assert sorted(first_arguments(desk.receive(link, 3))) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("waits_for", ["an answer", "a confirmation"])
