@@ -41,6 +41,9 @@ class BrokerUnderFire(Protocol):
     url: str
     """For fleets and publishers."""
 
+    def settle(self) -> None:
+        """Return when it is safe to kill: the queues have been declared, and the broker is to remember them."""
+
     def strike(self, kind: str, seconds: float) -> None:
         """One of the kinds of schedule.SERVER or FILE; returns when the broker is whole again."""
 
@@ -58,6 +61,8 @@ class SqliteUnderFire:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "broker.db"
         self.url = f"sqlite:///{self._path}"
+
+    def settle(self) -> None: ...
 
     def strike(self, kind: str, seconds: float) -> None:
         assert kind == "lock"
@@ -79,6 +84,11 @@ class ServerUnderFire:
     def __init__(self, name: str, server: OwnServer, proxy: Proxy) -> None:
         self.name, self.server, self.proxy = name, server, proxy
         self.url = server.url.replace(str(server.port), str(proxy.port))
+
+    def settle(self) -> None:
+        if isinstance(self.server, OwnRabbit):
+            # Killed within two seconds it may forget a new queue, and all confirmed messages in it.
+            _rabbitmqctl(self.server, "eval", "mnesia:dump_log().")
 
     def strike(self, kind: str, seconds: float) -> None:
         match kind:
@@ -121,17 +131,22 @@ def _with_celery(server: OwnRedis) -> int:
 
 def _held(server: OwnServer) -> int:
     """RabbitMQ tells only its own tool how many deliveries are not acknowledged."""
-    tool = ["/usr/lib/rabbitmq/bin/rabbitmqctl", "--quiet", "--node", f"fleet{server.port}@localhost"]
-    program = tool if os.access(tool[0], os.X_OK) else ["rabbitmqctl", *tool[1:]]
-    listing = subprocess.run(
-        [*program, "list_queues", "--no-table-headers", "messages_unacknowledged"],
+    listing = _rabbitmqctl(server, "list_queues", "--no-table-headers", "messages_unacknowledged")
+    return sum(map(int, listing.split()))
+
+
+def _rabbitmqctl(server: OwnServer, *arguments: str) -> str:
+    """What it prints."""
+    own = "/usr/lib/rabbitmq/bin/rabbitmqctl"
+    program = own if os.access(own, os.X_OK) else "rabbitmqctl"
+    return subprocess.run(
+        [program, "--quiet", "--node", f"fleet{server.port}@localhost", *arguments],
         env=server.environment(),
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
-    )
-    return sum(map(int, listing.stdout.split()))
+    ).stdout
 
 
 def _left(url: str) -> Left:

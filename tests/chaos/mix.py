@@ -81,6 +81,7 @@ class Run:
         try:
             self.side.start()
             try:
+                self.broker.settle()
                 self._until_done()
                 self._until_empty()
             finally:
