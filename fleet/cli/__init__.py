@@ -11,7 +11,6 @@ import importlib.util
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import NoReturn
 
 import click
@@ -46,10 +45,10 @@ class Verbs(click.Group):
     """Commands by name, each imported when it is used; listed in the order of COMMANDS."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [name for name, home in COMMANDS.items() if importlib.util.find_spec(home.partition(":")[0])]
+        return [name for name in COMMANDS if _is_there(name)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.list_commands(ctx):
+        if not _is_there(cmd_name):
             return None
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
@@ -59,11 +58,18 @@ class Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
-        if not name.startswith("-") and self.get_command(ctx, name) is None:
+        if not name.startswith("-") and not _is_there(name):
+            from difflib import get_close_matches
+
             near = get_close_matches(name, self.list_commands(ctx), n=1)
             guess = f"; did you mean `fleet {near[0]}`?" if near else "; `fleet --help` lists them"
             ctx.fail(f"no command {name!r}{guess}")
         return super().resolve_command(ctx, args)
+
+
+def _is_there(name: str) -> bool:
+    home = COMMANDS.get(name, "").partition(":")[0]
+    return bool(home) and importlib.util.find_spec(home) is not None
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
