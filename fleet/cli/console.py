@@ -47,6 +47,7 @@ class Console:
         self._client = SupervisorClient(state.supervisor_socket)
         self._interrupts = 0
         self._is_draining = False
+        self._is_hurried = False
         self._notices: list[str] = []
 
     def run(self) -> None:
@@ -60,8 +61,11 @@ class Console:
             pause = next_pause(pause, printed=self._printer.print(self._follower.read()))
             self._print_notices()
         self._printer.print(self._follower.close())
+        end = _read_all(_STDIN)
+        if end and json.loads(end)["at_once"]:
+            self._note_hurry()
         self._print_notices()
-        self._say(self._farewell(_read_all(_STDIN)))
+        self._say(self._farewell(end))
 
     def _supervisor_gone(self, within: float) -> bool:
         readable, _, _ = select.select([_STDIN], [], [], within)
@@ -73,7 +77,7 @@ class Console:
         if self._interrupts == 1:
             self._note_drain()
         elif self._interrupts == 2:
-            self._notices.append("stopping at once: what is unfinished goes back to the broker")
+            self._note_hurry()
 
     def _watch(self) -> None:
         """In a thread of its own: note what the supervisor says of itself and of the controller."""
@@ -95,6 +99,14 @@ class Console:
             self._notices.append(
                 "draining: tasks in flight are being finished (Ctrl-C again to stop at once)"
             )
+
+    def _note_hurry(self) -> None:
+        """Once: by the second Ctrl-C, or by the supervisor's word, for two in a moment come as one, and there
+        is `fleet down --now`.
+        """
+        if not self._is_hurried:
+            self._is_hurried = True
+            self._notices.append("stopping at once: what is unfinished goes back to the broker")
 
     def _first_snapshot(self) -> Snapshot:
         while True:

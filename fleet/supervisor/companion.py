@@ -24,13 +24,13 @@ class Companion:
     pid: int
     pipe: int
 
-    def take_leave(self, killed: Sequence[str]) -> None:
-        """Tell it that this is the regular end, and which programs had to be killed; wait until it has
-        printed that.
+    def take_leave(self, killed: Sequence[str], *, at_once: bool) -> None:
+        """Tell it that this is the regular end, whether somebody hurried it, and which programs had to be
+        killed; wait until it has printed that.
         """
         with suppress(OSError):
             os.set_blocking(self.pipe, False)
-            os.write(self.pipe, json.dumps({"killed": killed}).encode())
+            os.write(self.pipe, json.dumps({"killed": killed, "at_once": at_once}).encode())
         os.close(self.pipe)
         deadline = time.monotonic() + _LAST_WORDS_SECONDS
         while time.monotonic() < deadline and not self._gone():

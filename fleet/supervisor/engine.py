@@ -57,7 +57,7 @@ def run(
         options.close_httpservers()
         options.close_logger()
     if companion is not None:
-        companion.take_leave(_killed(supervisord))
+        companion.take_leave(_killed(supervisord), at_once=options.hurried)
     return 0  # the lock is held until the process ends
 
 

@@ -66,6 +66,8 @@ class EngineOptions(ServerOptions):  # type: ignore[misc]
         self.on_impatience: Callable[[], None] = lambda: None
         self.look_after_state: Callable[[], float] = lambda: math.inf  # when to call it again
         self.reaped_all = True
+        self.hurried = False
+        """Somebody lost patience with the end."""
         self.zygotes = Zygotes(self)
         self.next_fork = spawn.fork  # set by the process that supervisord is about to fork
         self._waker = SignalWaker()

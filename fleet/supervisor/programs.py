@@ -95,6 +95,7 @@ class Programs:
         return max(others, default=0.0) + (first.spec.stop_seconds if first is not None else 0.0)
 
     def hurry_all(self) -> None:
+        self._options.hurried = True
         for process in self:
             process.hurry()
 

@@ -109,6 +109,14 @@ def test_a_second_ctrl_c_ends_at_once(project: Project, out: Path, err: Path) ->
     assert "killed before the end of their work: w/0" in err.read_text()
 
 
+def test_who_is_hurried_from_elsewhere_says_so(project: Project, out: Path, err: Path) -> None:
+    with foreground(project, out, err) as up:
+        project.working()
+        assert project.run("down", "--now").returncode == 0
+        assert up.wait(30) == 0
+    assert err.read_text().count("stopping at once") == 1
+
+
 def test_a_second_fleet_is_refused(project: Project, out: Path, err: Path) -> None:
     with foreground(project, out, err) as up:
         project.working()
