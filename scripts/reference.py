@@ -13,19 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from fleet.cli import COMMANDS, root
 from fleet.config import model
+from fleet.config.table import Field, Table
 from fleet.config.words import descriptions
 from fleet.controller.effects import EFFECTS, EXPLAINED
 from fleet.rules.registry import Rule, catalogue
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
-TABLES: dict[str, type[BaseModel]] = {
+TABLES: dict[str, type[Table]] = {
     "[fleet]": model.Project,
     "[broker]": model.Broker,
     "[machine]": model.MachineTable,
@@ -78,9 +76,9 @@ def configuration() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def fields(table: type[BaseModel]) -> Iterator[tuple[str, FieldInfo, str]]:
+def fields(table: type[Table]) -> Iterator[tuple[str, Field, str]]:
     texts = descriptions(table)
-    return ((field.alias or name, field, texts.get(name, "")) for name, field in table.model_fields.items())
+    return ((key, field, texts.get(field.name, "")) for key, field in table.fields.items())
 
 
 def effect(title: str, key: str) -> str:
@@ -90,13 +88,10 @@ def effect(title: str, key: str) -> str:
     return EFFECTS[f"{re.findall('[a-z]+', title)[0]}.{key}"].value
 
 
-def default(field: FieldInfo) -> str:
-    if field.is_required():
+def default(field: Field) -> str:
+    if field.is_required:
         return "required"
-    value: Any = field.get_default(call_default_factory=True, validated_data={})
-    if value in (None, PydanticUndefined):
-        return "-"
-    return f"`{toml(value)}`"
+    return "-" if field.default is None else f"`{toml(field.default)}`"
 
 
 def toml(value: Any) -> str:

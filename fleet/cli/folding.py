@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 from collections.abc import Iterable, Iterator
+
+from fleet.cli.options import columns
 
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 # A command is to be copied whole.
@@ -19,7 +20,7 @@ _UNBROKEN = 100_000
 
 def terminal_width() -> int:
     """Columns of stdout; what goes into a pipe is looked through line by line, and not broken."""
-    return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else _UNBROKEN
+    return columns(100) if sys.stdout.isatty() else _UNBROKEN
 
 
 def fold(lines: Iterable[str], width: int) -> Iterator[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from fleet.cli.exits import Exit
-from fleet.cli.options import Failure, coloured
+from fleet.cli.options import Failure, coloured, columns
 
 if TYPE_CHECKING:
     from fleet.config.load import Loaded
@@ -55,6 +55,4 @@ def as_text(loaded: Loaded, stream: IO[str] | None) -> str:
 
 def terminal_width() -> int:
     """Columns to use; very long lines are hard to read, so not all of a wide terminal."""
-    import shutil
-
-    return max(60, min(shutil.get_terminal_size().columns, 110))
+    return max(60, min(columns(80), 110))

@@ -68,6 +68,18 @@ def json_option(function: Function) -> Function:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")(function)
 
 
+def columns(otherwise: int) -> int:
+    """Of the terminal, or as $COLUMNS says. As shutil has it, which loads all that packs archives."""
+    try:
+        return int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        pass
+    try:
+        return os.get_terminal_size().columns or otherwise
+    except OSError:
+        return otherwise
+
+
 def coloured(stream: IO[Any]) -> bool:
     """Whether colours may go to `stream`."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

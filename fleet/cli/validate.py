@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,13 +118,11 @@ def command(
     return max(_verdict(each, strict) for each in loaded)
 
 
-@dataclass(frozen=True, slots=True)
 class _Check:
     """How each text is looked at, in this run."""
 
-    env: str | None
-    machine: Machine
-    questions: Questions | None
+    def __init__(self, env: str | None, machine: Machine, questions: Questions | None) -> None:
+        self.env, self.machine, self.questions = env, machine, questions
 
     def __call__(self, source: Source) -> Loaded:
         from fleet.config import load

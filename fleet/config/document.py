@@ -8,20 +8,19 @@ that read it keep quiet.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.rules.finding import KeyPath
 
 
-@dataclass(slots=True)
 class Document:
     """`written`: what stood in the file where ${VAR} was replaced. `poisoned`: paths in the merged data."""
 
-    data: dict[str, Any]
-    origins: dict[KeyPath, KeyPath] = field(default_factory=dict)
-    written: dict[KeyPath, str] = field(default_factory=dict)
-    poisoned: set[KeyPath] = field(default_factory=set)
+    def __init__(self, data: dict[str, Any]) -> None:
+        self.data = data
+        self.origins: dict[KeyPath, KeyPath] = {}
+        self.written: dict[KeyPath, str] = {}
+        self.poisoned: set[KeyPath] = set()
 
     def fork(self) -> Document:
         """An independent copy."""

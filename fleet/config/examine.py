@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from fleet.config.build import build
 from fleet.config.ignores import Used, kept
 from fleet.config.layers import apply_defaults, apply_environment
 from fleet.config.locate import locate
 from fleet.config.model import Fleet
 from fleet.config.parse import Parsed
-from fleet.config.repair import build
 from fleet.config.toml11 import newer_syntax
 from fleet.config.variables import expand
 from fleet.diagnostics import Diagnostic
@@ -23,15 +23,14 @@ from fleet.rules.run import run_rules
 Ask = Callable[[Fleet], Iterable[Finding]]
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstances:
+class Circumstances(NamedTuple):
     """What a check depends on besides the file."""
 
     environ: Mapping[str, str]
     machine: Machine
     rules: bool
-    ask: Ask | None = None
-    used: Used = field(default_factory=set)
+    ask: Ask | None
+    used: Used
     """Collects the ignore comments that ignored something, over all examinations of a file."""
 
 

@@ -9,7 +9,7 @@ import tomli
 
 from fleet.config.load import Loaded
 from fleet.config.source import Source
-from fleet.config.spans import Spans, line_starts
+from fleet.config.spans import Spans
 from fleet.diagnostics import Diagnostic, Fix
 
 _MOST_PASSES = 50
@@ -67,7 +67,7 @@ def _allowed(found: Iterable[Diagnostic], unsafe: bool) -> Iterator[Fix]:
 
 def _compatible(fixes: Sequence[Fix], text: str) -> list[Fix]:
     """First come, first served; a fix is made as a whole or waits for the next pass."""
-    spans = Spans(text, line_starts=line_starts(text))
+    spans = Spans(text)
     chosen: list[Fix] = []
     taken: list[tuple[int, int]] = []
     for fix in dict.fromkeys(fixes):
@@ -85,7 +85,7 @@ def _apart(one: tuple[int, int], other: tuple[int, int]) -> bool:
 
 def apply(fixes: Iterable[Fix], text: str) -> str:
     """The text with all edits made; they must not overlap."""
-    spans = Spans(text, line_starts=line_starts(text))
+    spans = Spans(text)
     cuts = (cut for fix in fixes for cut in _cuts(fix, spans))
     done, parts = 0, list[str]()
     for start, end, new in sorted(cuts, key=lambda cut: cut[:2]):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any
 
 from fleet.config.types import POOLS
 from fleet.config.units import DURATION_UNITS, SIZE_UNITS, parse_duration, parse_size
+from fleet.rules.words import nearest
 
 Guess = tuple[Any, bool]
 
@@ -26,16 +26,14 @@ _AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 def guess(kind: str, value: Any, choices: tuple[str, ...] = ()) -> Guess | None:
     """`kind` is the error type of fleet.config.types or pydantic; `choices` what would be right."""
     if kind in ("pool", "literal_error"):
-        return nearest(value, choices or POOLS)
+        return _choice(value, choices or POOLS)
     return _GUESSES[kind](value) if kind in _GUESSES else None
 
 
-def nearest(value: Any, choices: tuple[str, ...]) -> Guess | None:
-    """The choice that is spelt most like `value`; safe: a check reports it, and shows the guess."""
-    if not isinstance(value, str):
-        return None
-    near = get_close_matches(value.strip().lower(), choices, n=1)
-    return (near[0], True) if near else None
+def _choice(value: Any, choices: tuple[str, ...]) -> Guess | None:
+    """Safe: a check reports it, and shows the guess."""
+    near = nearest(value.strip().lower(), choices) if isinstance(value, str) else None
+    return (near, True) if near else None
 
 
 def _flag(value: Any) -> Guess | None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel
-
 from fleet.config.model import Fleet
+from fleet.config.table import Table
 from fleet.rules.finding import KeyPath
 
 
 def keys(path: KeyPath) -> tuple[str, ...]:
     """The keys that the table at `path` may have; () when it is no table of fixed keys."""
     model = _model_at(path)
-    return tuple(info.alias or name for name, info in model.model_fields.items()) if model else ()
+    return tuple(model.fields) if model else ()
 
 
 def description(path: KeyPath) -> str:
@@ -22,10 +21,8 @@ def description(path: KeyPath) -> str:
     from fleet.config.words import descriptions  # only for a missing key
 
     model = _model_at(path[:-1])
-    for name, info in model.model_fields.items() if model else ():
-        if path[-1] == (info.alias or name):
-            return descriptions(model).get(name, "") if model else ""
-    return ""
+    field = model.fields.get(str(path[-1])) if model else None
+    return descriptions(model).get(field.name, "") if model and field else ""
 
 
 def choices(path: KeyPath) -> tuple[str, ...]:
@@ -34,9 +31,9 @@ def choices(path: KeyPath) -> tuple[str, ...]:
     return tuple(arg for part in _parts(hint) for arg in get_args(part) if isinstance(arg, str))
 
 
-def _model_at(path: KeyPath) -> type[BaseModel] | None:
+def _model_at(path: KeyPath) -> type[Table] | None:
     for part in _parts(_hint_at(path)):
-        if isinstance(part, type) and issubclass(part, BaseModel):
+        if isinstance(part, type) and issubclass(part, Table):
             return part
     return None
 
@@ -56,10 +53,8 @@ def _step(hint: Any, key: str | int) -> Any:
             return arguments[1]
         if origin is tuple and isinstance(key, int):
             return arguments[0]
-        if isinstance(part, type) and issubclass(part, BaseModel):
-            for name, info in part.model_fields.items():
-                if key == (info.alias or name):
-                    return info.annotation
+        if isinstance(part, type) and issubclass(part, Table) and key in part.fields:
+            return part.fields[str(key)].hint
     return None
 
 

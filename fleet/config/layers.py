@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from fleet.config.document import Document
 from fleet.rules.finding import Finding
 from fleet.rules.syntax import overrides_nothing
+from fleet.rules.words import nearest
 
 NAMED = ("workers", "queues")
 
@@ -28,9 +28,7 @@ def apply_environment(document: Document, name: str) -> Iterator[Finding]:
         if table in NAMED and isinstance(value, dict):
             for entry, settings in value.items():
                 declared = list(document.get((table,), {}))
-                guess = (
-                    entry if entry in declared else next(iter(get_close_matches(entry, declared, 1)), None)
-                )
+                guess = entry if entry in declared else nearest(entry, declared)
                 if guess != entry:
                     yield overrides_nothing((*origin, entry), declared, guess)
                 if guess:

@@ -1,8 +1,8 @@
-"""A quick start for fleet's own processes: pydantic without its search for plugins.
+"""A quick start for fleet's own processes where they need pydantic: without its search for plugins.
 
 To find plugins, pydantic imports importlib.metadata (and with it email, zipfile, socket …) and reads the
-metadata of every installed package: 20 ms, a seventh of a whole `fleet validate`. fleet's models need none.
-Commands and the controller ask for it; programs that send tasks may want their plugins.
+metadata of every installed package, which takes 20 ms. fleet's models need none. Commands and the controller
+ask for it; programs that send tasks may want their plugins.
 """
 
 from __future__ import annotations

@@ -114,7 +114,8 @@ def _unused(
 def _circumstances(
     environ: Mapping[str, str] | None, machine: Machine | None, rules: bool, ask: Ask | None
 ) -> Circumstances:
-    return Circumstances(os.environ if environ is None else environ, machine or this_machine(), rules, ask)
+    known = os.environ if environ is None else environ
+    return Circumstances(known, machine or this_machine(), rules, ask, used=set())
 
 
 def _loaded(source: Source, fleet: Fleet | None, found: Iterable[Diagnostic]) -> Loaded:

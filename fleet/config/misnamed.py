@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from typing import Any
 
 from fleet.config import known
@@ -12,7 +11,7 @@ from fleet.config.foreign import Foreign, foreign, in_words
 from fleet.config.toml import to_toml
 from fleet.rules.finding import Change, Finding, KeyPath, Rename, Step
 from fleet.rules.syntax import foreign_key, invalid_value, unknown_key
-from fleet.rules.words import dotted
+from fleet.rules.words import dotted, nearest
 
 GROUP_NAME = "a name of letters, digits, `_` and `-`"
 
@@ -23,8 +22,7 @@ def unknown(document: Document, path: KeyPath) -> Finding:
         return _foreign(document, path, other)
     allowed = known.keys(path[:-1])
     name = str(path[-1])
-    near = get_close_matches(name.lower().replace("-", "_"), allowed, n=1, cutoff=0.7)
-    meant = near[0] if near else None
+    meant = nearest(name.lower().replace("-", "_"), allowed, cutoff=0.7)
     present = document.get((*path[:-1], meant)) if meant else None
     is_free = present is None or (isinstance(present, dict) and isinstance(document.get(path), dict))
     finding = unknown_key(path, allowed, meant, is_free=is_free, is_table=_is_table(document.get(path)))

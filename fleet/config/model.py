@@ -5,22 +5,24 @@ except that the table [fleet] is `Fleet.project`. Values are as written where th
 or on other files (`concurrency = "cpus"`, `url_file`): fleet.config.resolve makes them definite.
 """
 
-from __future__ import annotations
+# Without postponed annotations: they are evaluated for their readers at once.
 
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, StrictInt, Tag
-
+from fleet.config.table import Table, nothing
 from fleet.config.types import (
     POOLS,
+    AtLeastOne,
     Concurrency,
     DeadLetter,
     Duration,
     Flag,
     GroupName,
+    NumberOrTable,
     Pool,
     Prefetch,
     Size,
@@ -28,6 +30,7 @@ from fleet.config.types import (
     Texts,
     Whole,
     WholeOrZero,
+    Within,
 )
 from fleet.config.units import format_duration, format_size
 
@@ -53,12 +56,6 @@ __all__ = [
 
 def seconds(number: float) -> timedelta:
     return timedelta(seconds=number)
-
-
-class Table(BaseModel):
-    # Built when first used, and the texts under the attributes read when asked for (fleet.config.words): a
-    # run of `fleet validate` needs few of them.
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, populate_by_name=True)
 
 
 class Project(Table):
@@ -91,7 +88,7 @@ class Broker(Table):
     """How often the connection is checked."""
     lease: Duration = seconds(30)
     """Redis and SQLite: how long a silent worker keeps its claim on what it took."""
-    transport_options: dict[str, Any] = Field(default_factory=dict)
+    transport_options: dict[str, Any] = nothing()
     """Handed to kombu's transport as it is."""
     max_connections: Whole | None = None
     """What the broker grants this fleet; checked by `fleet validate`, not enforced."""
@@ -127,7 +124,7 @@ class Queue(Table):
     """How long a message may wait before it is dropped or dead-lettered."""
     dead_letter: DeadLetter | None = None
     """Queue for messages that can't be done; default "<queue>.dead", made on demand; false: none."""
-    arguments: dict[str, Any] = Field(default_factory=dict)
+    arguments: dict[str, Any] = nothing()
     """Further arguments of the queue's declaration, such as x-queue-type."""
 
 
@@ -138,7 +135,7 @@ class Route(Table):
     """Glob on the task's name, or a list of globs."""
     queue: Text
     """A queue declared under [queues]."""
-    priority: Annotated[StrictInt, Field(ge=0, le=255)] | None = None
+    priority: Annotated[int, Within(0, 255)] | None = None
     """Priority of messages sent by this rule."""
 
 
@@ -153,10 +150,7 @@ class Autoscale(Table):
     """How long a message may wait before more replicas are started."""
 
 
-Replicas = Annotated[
-    Annotated[WholeOrZero, Tag("number")] | Annotated[Autoscale, Tag("table")],
-    Discriminator(lambda value: "table" if isinstance(value, dict | Autoscale) else "number"),
-]
+Replicas = Annotated[WholeOrZero | Autoscale, NumberOrTable(WholeOrZero, Autoscale)]
 
 
 class GroupSettings(Table):
@@ -194,9 +188,9 @@ class GroupSettings(Table):
     """Replace the process that runs the tasks when it is this old."""
     singleton: Flag = False
     """Never two workers at once, not even during a rollout."""
-    env: dict[str, Text] = Field(default_factory=dict)
+    env: dict[str, Text] = nothing()
     """Environment variables of the workers."""
-    nice: Annotated[StrictInt, Field(ge=-20, le=19)] = 0
+    nice: Annotated[int, Within(-20, 19)] = 0
     """Scheduling priority of the workers, as in nice(1)."""
     user: Text | None = None
     """User to run as; only when started as root."""
@@ -207,7 +201,7 @@ class GroupSettings(Table):
 class WorkerGroup(GroupSettings):
     """Queues + pool + concurrency + replicas: the unit of change."""
 
-    queues: Annotated[tuple[Text, ...], Field(min_length=1)]
+    queues: Annotated[tuple[Text, ...], AtLeastOne()]
     """Queues to consume, preferred ones first where the broker allows it."""
     pool: Pool
     """What runs the tasks: prefork for CPU-bound ones; gevent, eventlet for ones that wait; threads; solo."""
@@ -262,40 +256,44 @@ class Lint(Table):
 
     ignore: tuple[Text, ...] = ()
     """Codes to leave out."""
-    severity: dict[str, Literal["error", "warning", "info"]] = Field(default_factory=dict)
+    severity: dict[str, Literal["error", "warning", "info"]] = nothing()
     """Codes to report with another severity."""
 
 
-class Fleet(Table):
+class Fleet(Table, keys={"project": "fleet"}):
     """The whole validated content of one fleet.toml."""
 
-    # Defaults by model_construct: they need no check, and their validators are never built for them.
-
-    project: Project = Field(alias="fleet")
+    project: Project
     """What is run, and where its files are."""
-    broker: Broker = Broker.model_construct()
+    broker: Broker = Broker()
     """Where messages wait."""
-    machine: MachineTable = MachineTable.model_construct()
+    machine: MachineTable = MachineTable()
     """The machine in production, when `fleet validate` runs elsewhere."""
-    queues: dict[str, Queue] = Field(default_factory=dict)
+    queues: dict[str, Queue] = nothing()
     """Queues by name."""
     routes: tuple[Route, ...] = ()
     """Routing rules; the first that matches wins."""
-    defaults: GroupSettings = GroupSettings.model_construct()
+    defaults: GroupSettings = GroupSettings()
     """Settings inherited by every worker group."""
-    workers: dict[GroupName, WorkerGroup] = Field(default_factory=dict)
+    workers: dict[GroupName, WorkerGroup] = nothing()
     """Worker groups by name."""
-    rollout: Rollout = Rollout.model_construct()
+    rollout: Rollout = Rollout()
     """How a changed group is replaced."""
     dashboard: Dashboard | None = None
     """The web view. Without this table there is no TCP port."""
-    lint: Lint = Lint.model_construct()
+    lint: Lint = Lint()
     """Which checks of `fleet validate` apply."""
-    env: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    env: dict[str, dict[str, Any]] = nothing()
     """Per environment, what `--env NAME` merges over the rest."""
 
-    _folder: Path = PrivateAttr(default=Path())
-    _written: Mapping[tuple[str | int, ...], str] = PrivateAttr(default_factory=dict)
+    _folder: Path = Path()
+    _written: Mapping[tuple[str | int, ...], str] = MappingProxyType({})
+
+    def located(self, folder: Path, written: Mapping[tuple[str | int, ...], str]) -> Self:
+        """The same, of a file in `folder`; `written`: what stood at a path where ${VAR} was replaced."""
+        fleet = type(self)(**self.__dict__)
+        fleet.__dict__.update(_folder=folder, _written=dict(written))
+        return fleet
 
     @property
     def folder(self) -> Path:
@@ -309,8 +307,3 @@ class Fleet(Table):
     def written(self, *path: str | int) -> str | None:
         """The text in the file where ${VAR} was replaced in the value at `path`, else None."""
         return self._written.get(path)
-
-    def model_post_init(self, context: Any) -> None:
-        context = context or {}
-        self._folder = context.get("folder") or Path.cwd()
-        self._written = dict(context.get("written", {}))

@@ -1,4 +1,4 @@
-"""Data → Fleet, however wrong the data: each mistake becomes one finding and is replaced by what was meant.
+"""Wrong data → data nearer to right: each mistake becomes one finding and is replaced by what was meant.
 
 So one run reports all mistakes, and none that only follows from another. What can't be guessed is
 replaced by a stand-in whose path is *poisoned*.
@@ -6,23 +6,18 @@ replaced by a stand-in whose path is *poisoned*.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
-
-from pydantic import ValidationError
 
 from fleet.config import known
 from fleet.config.document import Document
 from fleet.config.guesses import guess
 from fleet.config.misnamed import GROUP_NAME, bad_name, unknown
-from fleet.config.model import Fleet
+from fleet.config.mistakes import mistakes
 from fleet.config.toml import to_toml
 from fleet.rules.finding import Change, Finding, KeyPath, Step
 from fleet.rules.syntax import bad_unit, invalid_value, missing_key, unknown_pool
 from fleet.rules.words import dotted
-
-_MOST_ROUNDS = 20
 
 EXPECTED = {
     "int_type": "a whole number",
@@ -49,21 +44,14 @@ STAND_INS = {
 }
 
 
-def build(document: Document, folder: Path) -> tuple[Fleet | None, list[Finding]]:
-    """The fleet, repaired where need be, and a finding for each repair. None if that does not converge."""
-    findings: list[Finding] = []
-    for _ in range(_MOST_ROUNDS):
-        written: Mapping[KeyPath, str] = document.written
-        try:
-            context = {"folder": folder, "written": written}
-            return Fleet.model_validate(document.data, context=context), findings
-        except ValidationError as error:
-            problems = [(problem["type"], _path(problem["loc"]), problem) for problem in error.errors()]
-        # Misnamed keys first: what is missing may be there under another name.
-        misnamed = [problem for problem in problems if problem[0] == "extra_forbidden"]
-        for kind, path, problem in misnamed or problems:
-            findings += _repair(document, kind, path, problem)
-    return None, findings
+def repair(document: Document) -> Iterator[Finding]:
+    """One round: what pydantic finds now. There may be more behind it."""
+    found = [(problem["type"], _path(problem["loc"]), problem) for problem in mistakes(document.data)]
+    assert found, "pydantic takes what the models do not read"
+    # Misnamed keys first: what is missing may be there under another name.
+    misnamed = [problem for problem in found if problem[0] == "extra_forbidden"]
+    for kind, path, problem in misnamed or found:
+        yield from _repair(document, kind, path, problem)
 
 
 def _repair(document: Document, kind: str, path: KeyPath, problem: Any) -> Iterator[Finding]:

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-
-from fleet.config.model import Fleet, Table, format_duration
+from fleet.config.mistakes import drawn
+from fleet.config.model import Fleet, format_duration
+from fleet.config.table import Field, Table
 from fleet.config.words import descriptions
 
 Schema = dict[str, Any]
@@ -24,7 +23,7 @@ _VARIABLE = {"type": "string", "pattern": r"\$\{"}
 
 def json_schema() -> Schema:
     """Draft-07: the newest that TOML editors (Taplo, Even Better TOML, tombi) understand in full."""
-    schema = Fleet.model_json_schema(by_alias=True, mode="validation")
+    schema = drawn()
     definitions: Schema = schema.pop("$defs")
     for name, model in _models(Table):
         _describe(schema if model is Fleet else definitions.get(name, {}), model)
@@ -41,28 +40,27 @@ def json_schema() -> Schema:
     return {"$schema": "http://json-schema.org/draft-07/schema#", **body, "definitions": definitions}
 
 
-def _models(base: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+def _models(base: type[Table]) -> Iterator[tuple[str, type[Table]]]:
     for model in base.__subclasses__():
         yield model.__name__, model
         yield from _models(model)
 
 
-def _describe(schema: Schema, model: type[BaseModel]) -> None:
+def _describe(schema: Schema, model: type[Table]) -> None:
     texts = descriptions(model)
-    for name, info in model.model_fields.items():
-        node = schema.get("properties", {}).get(info.alias or name)
+    for key, field in model.fields.items():
+        node = schema.get("properties", {}).get(key)
         if node is None:
             continue
-        if name in texts:
-            node["description"] = texts[name]
-        node.pop("default", None)  # pydantic's form of it
-        if (default := _default(info)) is not None:
+        if field.name in texts:
+            node["description"] = texts[field.name]
+        if (default := _default(field)) is not None:
             node["default"] = default
 
 
-def _default(info: FieldInfo) -> Any:
+def _default(field: Field) -> Any:
     """As the file would say it; None for what has none, or is a table of its own."""
-    match info.get_default(call_default_factory=True, validated_data={}):
+    match field.default:
         case timedelta() as duration:
             return format_duration(duration)
         case bool() | int() | str() as value:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +26,8 @@ class Source(NamedTuple):
     @property
     def digest(self) -> str:
         """12 hex digits of the content."""
+        import hashlib  # loads OpenSSL, and not every command asks
+
         return hashlib.sha256(self.text.encode()).hexdigest()[:12]
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import tomli
@@ -27,16 +26,18 @@ _DOT = re.compile(r"[ \t]*\.[ \t]*")
 _EQUALS = re.compile(r"[ \t]*=[ \t]*")
 
 
-@dataclass(slots=True)
 class Place:
     """`keys`: where the key's own name stands, maybe often (headers, dotted keys). `header`: its [table].
 
     `value`: what stands behind the `=`, or an element of an array.
     """
 
-    keys: list[Span] = field(default_factory=list)
-    header: Span | None = None
-    value: Span | None = None
+    __slots__ = ("header", "keys", "value")
+
+    def __init__(self) -> None:
+        self.keys: list[Span] = []
+        self.header: Span | None = None
+        self.value: Span | None = None
 
     @property
     def span(self) -> Span | None:
@@ -51,14 +52,14 @@ class Comment(NamedTuple):
     text: str
 
 
-@dataclass(slots=True)
 class Spans:
-    """All places of one text."""
+    """All places of one text; none as long as it was not scanned."""
 
-    text: str
-    places: dict[KeyPath, Place] = field(default_factory=dict)
-    comments: list[Comment] = field(default_factory=list)
-    line_starts: list[int] = field(default_factory=list)
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.line_starts = line_starts(text)
+        self.places: dict[KeyPath, Place] = {}
+        self.comments: list[Comment] = []
 
     def span(self, start: int, end: int) -> Span:
         """The span of text[start:end]."""
@@ -82,7 +83,7 @@ class Spans:
 
 def scan(text: str) -> Spans:
     """Raises RecursionError on values nested hundreds deep."""
-    spans = Spans(text, line_starts=line_starts(text))
+    spans = Spans(text)
     _Scanner(spans).document()
     return spans
 

@@ -1,46 +1,135 @@
-"""The value types of fleet.toml: each refuses what it can't be with an error type of its own."""
+"""The value types of fleet.toml: each reads what it can be, and tells pydantic how to refuse the rest."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    StrictBool,
-    StrictInt,
-    StrictStr,
-    StringConstraints,
-    WithJsonSchema,
-)
-from pydantic_core import PydanticCustomError
-
+from fleet.config.table import Table, reader
 from fleet.config.units import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic_core import CoreSchema
 
 GROUP_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_-]*$"
 POOLS = ("prefork", "gevent", "eventlet", "threads", "solo")
 CONCURRENCY = r"^cpus(\s*[-/]\s*[1-9]\d*)?$"
 
 
-def _check(kind: str, parse: Callable[[Any], Any], expected: str) -> BeforeValidator:
-    def validate(value: Any) -> Any:
-        try:
-            return parse(value)
-        except ValueError:
-            raise PydanticCustomError(kind, "expected {expected}", {"expected": expected}) from None
+class Notation:
+    """What `read` makes something of. `kind` is the type of pydantic's error; `schema`, the JSON Schema's choices."""
 
-    return BeforeValidator(validate)
+    def __init__(self, kind: str, read: Callable[[Any], Any], expected: str, *schema: dict[str, Any]) -> None:
+        self.kind, self.read, self.expected, self.schema = kind, read, expected, schema
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import PydanticCustomError, core_schema
+
+        def validate(value: Any) -> Any:
+            try:
+                return self.read(value)
+            except ValueError:
+                context = {"expected": self.expected}
+                raise PydanticCustomError(self.kind, "expected {expected}", context) from None
+
+        return core_schema.no_info_plain_validator_function(validate)
+
+    def __get_pydantic_json_schema__(
+        self, _core: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": list(self.schema)} if len(self.schema) > 1 else dict(self.schema[0])
+
+
+class Within:
+    """A whole number between two bounds, both allowed."""
+
+    def __init__(self, least: int, most: int | None = None) -> None:
+        self.least, self.most = least, most
+
+    def read(self, value: Any) -> int:
+        if not _is_whole(value) or value < self.least or (self.most is not None and value > self.most):
+            raise ValueError
+        return int(value)
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        return core_schema.int_schema(strict=True, ge=self.least, le=self.most)
+
+
+class TrueOrFalse:
+    """And not "true" or 1, which pydantic would take by itself."""
+
+    read = staticmethod(reader(bool))
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        return core_schema.bool_schema(strict=True)
+
+
+class Matching:
+    """A text that matches a pattern."""
+
+    def __init__(self, pattern: str) -> None:
+        self.pattern = pattern
+
+    def read(self, value: Any) -> str:
+        if not isinstance(value, str) or not re.fullmatch(self.pattern, value):
+            raise ValueError
+        return value
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        return core_schema.str_schema(pattern=self.pattern)
+
+
+class AtLeastOne:
+    """A list of texts that is not empty."""
+
+    def read(self, value: Any) -> tuple[str, ...]:
+        texts: tuple[str, ...] = reader(tuple[str, ...])(value)
+        if not texts:
+            raise ValueError
+        return texts
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return {**handler(source), "min_length": 1}
+
+
+class NumberOrTable:
+    """A whole number, or a table: which of the two is meant is never in doubt."""
+
+    def __init__(self, number: Any, table: type[Table]) -> None:
+        self.number, self.table = number, table
+
+    def read(self, value: Any) -> Any:
+        return self.table.read(value) if isinstance(value, dict) else reader(self.number)(value)
+
+    def __get_pydantic_core_schema__(self, _source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        choices = {
+            "number": handler.generate_schema(self.number),
+            "table": handler.generate_schema(self.table),
+        }
+        return core_schema.tagged_union_schema(
+            choices, lambda value: "table" if isinstance(value, dict) else "number"
+        )
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _concurrency(value: Any) -> int | str:
     if isinstance(value, str) and re.fullmatch(CONCURRENCY, value):
         return value.replace(" ", "")
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
-        return value
-    raise ValueError
+    return WHOLE.read(value)
 
 
 def _pool(value: Any) -> str:
@@ -50,9 +139,7 @@ def _pool(value: Any) -> str:
 
 
 def _prefetch(value: Any) -> int | str:
-    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
-        return value  # type: ignore[no-any-return]
-    raise ValueError
+    return "auto" if value == "auto" else WHOLE.read(value)
 
 
 def _dead_letter(value: Any) -> Any:
@@ -69,51 +156,67 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def _schema(*options: dict[str, Any]) -> WithJsonSchema:
-    return WithJsonSchema({"anyOf": list(options)} if len(options) > 1 else options[0])
-
-
+WHOLE = Within(1)
 _WHOLE = {"type": "integer", "minimum": 1}
+Text = str
+Flag = Annotated[bool, TrueOrFalse()]
+Whole = Annotated[int, WHOLE]
+WholeOrZero = Annotated[int, Within(0)]
+GroupName = Annotated[str, Matching(GROUP_NAME)]
 Duration = Annotated[
     timedelta,
-    _check("duration", parse_duration, 'a duration such as "250ms", "30s", "5m", "2h", "1d"'),
-    _schema({"type": "string", "pattern": DURATION_PATTERN}, {"type": "number", "minimum": 0}),
+    Notation(
+        "duration",
+        parse_duration,
+        'a duration such as "250ms", "30s", "5m", "2h", "1d"',
+        {"type": "string", "pattern": DURATION_PATTERN},
+        {"type": "number", "minimum": 0},
+    ),
 ]
 Size = Annotated[
     int,
-    _check("size", parse_size, 'a size such as "512MiB", "1.5GiB" or a number of bytes'),
-    _schema({"type": "string", "pattern": SIZE_PATTERN}, {"type": "integer", "minimum": 0}),
+    Notation(
+        "size",
+        parse_size,
+        'a size such as "512MiB", "1.5GiB" or a number of bytes',
+        {"type": "string", "pattern": SIZE_PATTERN},
+        {"type": "integer", "minimum": 0},
+    ),
 ]
 Pool = Annotated[
-    str,
-    _check("pool", _pool, "one of " + ", ".join(POOLS)),
-    _schema({"type": "string", "enum": list(POOLS)}),
+    str, Notation("pool", _pool, "one of " + ", ".join(POOLS), {"type": "string", "enum": list(POOLS)})
 ]
 Concurrency = Annotated[
     int | str,
-    _check("concurrency", _concurrency, 'a whole number above 0, or "cpus", "cpus-1", "cpus/2"'),
-    _schema(_WHOLE, {"type": "string", "pattern": CONCURRENCY}),
+    Notation(
+        "concurrency",
+        _concurrency,
+        'a whole number above 0, or "cpus", "cpus-1", "cpus/2"',
+        _WHOLE,
+        {"type": "string", "pattern": CONCURRENCY},
+    ),
 ]
 Prefetch = Annotated[
     int | str,
-    _check("prefetch", _prefetch, 'a whole number above 0, or "auto"'),
-    _schema(_WHOLE, {"const": "auto"}),
+    Notation("prefetch", _prefetch, 'a whole number above 0, or "auto"', _WHOLE, {"const": "auto"}),
 ]
 DeadLetter = Annotated[
     str | bool,
-    _check("dead_letter", _dead_letter, "the name of a queue, or false for none"),
-    _schema({"type": "string"}, {"const": False}),
+    Notation(
+        "dead_letter",
+        _dead_letter,
+        "the name of a queue, or false for none",
+        {"type": "string"},
+        {"const": False},
+    ),
 ]
 Texts = Annotated[
     tuple[str, ...],
-    _check("texts", _texts, "a text or a list of texts"),
-    _schema(
+    Notation(
+        "texts",
+        _texts,
+        "a text or a list of texts",
         {"type": "string", "minLength": 1},
         {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
     ),
 ]
-Text = StrictStr
-Flag = StrictBool
-Whole = Annotated[StrictInt, Field(ge=1)]
-WholeOrZero = Annotated[StrictInt, Field(ge=0)]
-GroupName = Annotated[str, StringConstraints(pattern=GROUP_NAME)]

@@ -1,7 +1,6 @@
 """What the models say about their keys: the texts under the attributes, read from the source when asked for.
 
-pydantic can do this itself (use_attribute_docstrings), but for every model at import, and most runs of fleet
-never look at one of these texts.
+Most runs of fleet never look at one of them.
 """
 
 from __future__ import annotations
@@ -12,20 +11,24 @@ import textwrap
 from functools import cache
 from itertools import pairwise
 
-from pydantic import BaseModel
+from fleet.config.table import Table
+
+
+def descriptions(model: type[Table]) -> dict[str, str]:
+    """Attribute → its sentence, inherited ones included; {} where the source is not installed."""
+    return _of_all(model.__mro__)
 
 
 @cache
-def descriptions(model: type[BaseModel]) -> dict[str, str]:
-    """Attribute → its sentence, inherited ones included; {} where the source is not installed."""
+def _of_all(bases: tuple[type, ...]) -> dict[str, str]:
     texts: dict[str, str] = {}
-    for base in reversed(model.__mro__):
-        if issubclass(base, BaseModel) and base is not BaseModel:
+    for base in reversed(bases):
+        if issubclass(base, Table) and base is not Table:
             texts |= _own(base)
     return texts
 
 
-def _own(model: type[BaseModel]) -> dict[str, str]:
+def _own(model: type[Table]) -> dict[str, str]:
     try:
         source = inspect.getsource(model)
     except OSError:

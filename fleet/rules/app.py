@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -13,6 +11,7 @@ from fleet.rules.finding import Finding, KeyPath, Mark
 from fleet.rules.globs import covers
 from fleet.rules.registry import on_request
 from fleet.rules.view import consumed, count
+from fleet.rules.words import nearest
 
 _MOST_NAMES = 5
 
@@ -26,16 +25,14 @@ class AppTask(NamedTuple):
     """File and line: "shop/tasks.py:12"."""
 
 
-@dataclass(frozen=True, slots=True)
 class AppFailure:
     """Why the `index`th module of `app` could not be imported; `where` is a file and line, if it is known."""
 
-    index: int
-    module: str
-    reason: str
-    where: str | None = None
-    output: tuple[str, ...] = ()
-    """The last lines that it wrote."""
+    def __init__(
+        self, index: int, module: str, reason: str, where: str | None = None, output: tuple[str, ...] = ()
+    ) -> None:
+        """`output` are the last lines that it wrote."""
+        self.index, self.module, self.reason, self.where, self.output = index, module, reason, where, output
 
 
 class _Pattern(NamedTuple):
@@ -112,8 +109,8 @@ def _not_routed(fleet: Fleet, tasks: Sequence[AppTask]) -> Iterator[Finding]:
 def _own_queue_missing(fleet: Fleet, tasks: Sequence[AppTask]) -> Iterator[Finding]:
     missing = dict.fromkeys(task.queue for task in tasks if task.queue and task.queue not in fleet.queues)
     for queue in missing:
-        near = get_close_matches(str(queue), fleet.queues, n=1)
-        guess = f'did you mean @task(queue="{near[0]}")? Else ' if near else ""
+        near = nearest(str(queue), fleet.queues)
+        guess = f'did you mean @task(queue="{near}")? Else ' if near else ""
         yield Finding(
             ("fleet", "app"),
             f'@task(queue="{queue}") of {_listed([task for task in tasks if task.queue == queue])}: '
@@ -151,12 +148,12 @@ def _useless_patterns(patterns: Sequence[_Pattern], tasks: Sequence[AppTask]) ->
 
 
 def _matches_none(pattern: _Pattern, names: Sequence[str]) -> Finding:
-    near = get_close_matches(pattern.glob, names, n=1)
+    near = nearest(pattern.glob, names)
     return Finding(
         pattern.path,
         f'"{pattern.glob}" matches none of the {count(len(names), "task")} of the app',
         label="matches nothing",
-        help=f'did you mean "{near[0]}"?' if near else "remove it, or was a task renamed?",
+        help=f'did you mean "{near}"?' if near else "remove it, or was a task renamed?",
         severity="warning",
     )
 

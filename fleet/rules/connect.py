@@ -70,6 +70,6 @@ def _path(fleet: Fleet, objection: Objection) -> KeyPath:
         if argument in fleet.queues[objection.queue].arguments:
             return (*queue, "arguments", argument)
         return (*queue, _KEYS[argument]) if argument in _KEYS else queue
-    if "broker" not in fleet.model_fields_set:
+    if "broker" not in fleet.said:
         return ("fleet",)  # the embedded broker, which the file need not name
     return ("broker", "url_file" if fleet.broker.url_file else "url")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from difflib import get_close_matches
 
 from fleet.config.model import Fleet, Queue, WorkerGroup
 from fleet.machine import Amount, Machine
+from fleet.rules.words import nearest
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 GREEN = ("gevent", "eventlet")
@@ -17,7 +17,7 @@ def meant(fleet: Fleet, queue: str) -> str | None:
     """The declared queue that `queue` names, or that it was probably meant to name."""
     if queue in fleet.queues:
         return queue
-    return next(iter(get_close_matches(queue, fleet.queues, n=1, cutoff=0.7)), None)
+    return nearest(queue, fleet.queues, cutoff=0.7)
 
 
 def consumed(fleet: Fleet) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from fleet.rules.finding import KeyPath
 
@@ -17,6 +17,13 @@ def dotted(path: KeyPath) -> str:
             plain = part.replace("-", "").replace("_", "").isalnum() and part.isascii()
             text += ("." if text else "") + (part if plain else f'"{part}"')
     return text
+
+
+def nearest(name: str, names: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The one of `names` that `name` was probably meant to be."""
+    from difflib import get_close_matches  # most files have nothing to guess
+
+    return next(iter(get_close_matches(name, list(names), 1, cutoff)), None)
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:

@@ -153,9 +153,14 @@ def test_it_imports_only_what_it_needs(file: Path) -> None:
     )
     assert ran.returncode == 1
     loaded = set(ran.stderr.split())
-    assert {"fleet.rules.pools.fit", "pydantic"} <= loaded
+    assert "fleet.rules.pools.fit" in loaded
     heavy = {"kombu", "amqp", "gevent", "eventlet", "redis", "supervisor", "starlette", "uvicorn", "asyncio"}
     slow = {
+        "pydantic",
+        "pydantic_core",
+        "difflib",
+        "hashlib",
+        "shutil",
         "importlib.metadata",
         "email",
         "socket",

@@ -139,7 +139,7 @@ def surge_without_memory(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
     more = surge * _one(group, machine)
     if total + more <= there:
         return
-    is_said = "max_surge" in fleet.rollout.model_fields_set
+    is_said = "max_surge" in fleet.rollout.said
     here = Mark(("workers", biggest, "max_memory"), f"{format_size(_one(group, machine))} for each worker")
     yield Finding(
         ("rollout", "max_surge") if is_said else here.path,

@@ -87,9 +87,9 @@ def impossible_scaling(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
             continue
         if scale.min > scale.max:
             yield Finding(
-                (*path, "min") if "min" in scale.model_fields_set else (*path, "max"),
+                (*path, "min") if "min" in scale.said else (*path, "max"),
                 f'group "{name}" can\'t have at least {count(scale.min, "replica")} and at most {scale.max}',
-                related=(Mark((*path, "max"), "and here less"),) if "min" in scale.model_fields_set else (),
+                related=(Mark((*path, "max"), "and here less"),) if "min" in scale.said else (),
                 help=f"did you mean min = {scale.max}, max = {scale.min}?",
                 steps=(Change((*path, "min"), str(scale.max)), Change((*path, "max"), str(scale.min))),
             )

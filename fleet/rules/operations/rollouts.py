@@ -36,7 +36,7 @@ def rollout_cannot_progress(fleet: Fleet, _machine: Machine) -> Iterator[Finding
             "no rollout can progress: `max_surge` and `max_unavailable` are both 0",
             label="no worker may be added first",
             related=(Mark(("rollout", "max_unavailable"), "and none may leave first (the default is 0)"),)
-            if "max_unavailable" in fleet.rollout.model_fields_set
+            if "max_unavailable" in fleet.rollout.said
             else (),
             help="max_surge = 1 replaces without a gap; max_unavailable = 1 without extra memory",
         )
@@ -65,7 +65,7 @@ def deadline_before_ready(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     if rollout.progress_deadline > rollout.min_ready:
         return
     ready, deadline = format_duration(rollout.min_ready), format_duration(rollout.progress_deadline)
-    is_given = "progress_deadline" in rollout.model_fields_set
+    is_given = "progress_deadline" in rollout.said
     main, other = ("progress_deadline", "min_ready") if is_given else ("min_ready", "progress_deadline")
     labels = {
         "progress_deadline": "the rollout has failed after this long",
@@ -75,7 +75,7 @@ def deadline_before_ready(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
         ("rollout", main),
         f"every rollout fails: the deadline of {deadline} is over before a worker has been ready for {ready}",
         label=labels[main],
-        related=(Mark(("rollout", other), labels[other]),) if other in rollout.model_fields_set else (),
+        related=(Mark(("rollout", other), labels[other]),) if other in rollout.said else (),
         help="give `progress_deadline` time for a start of the app and `min_ready` together",
     )
 

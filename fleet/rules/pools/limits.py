@@ -90,7 +90,7 @@ def solo_outlasts_drain(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
         limit = group.soft_time_limit
         if group.pool != "solo" or limit is None or limit <= group.grace_period:
             continue
-        grace, is_said = format_duration(group.grace_period), "grace_period" in group.model_fields_set
+        grace, is_said = format_duration(group.grace_period), "grace_period" in group.said
         yield Finding(
             ("workers", name, "soft_time_limit"),
             f'group "{name}": a task of up to {format_duration(limit)} holds the whole worker, and a drain '

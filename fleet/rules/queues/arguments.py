@@ -126,7 +126,7 @@ def option_ignored_by_broker(fleet: Fleet, _machine: Machine) -> Iterator[Findin
     kind = broker_kind(fleet)
     if kind is None or not is_decided_here(fleet):
         return
-    if kind == AMQP and "lease" in fleet.broker.model_fields_set:
+    if kind == AMQP and "lease" in fleet.broker.said:
         yield Finding(
             ("broker", "lease"),
             "`lease` means nothing on RabbitMQ: a dead worker's messages come back with its connection",

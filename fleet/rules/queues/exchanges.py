@@ -106,7 +106,7 @@ def exchange_with_two_types(fleet: Fleet, _machine: Machine) -> Iterator[Finding
         other = fleet.queues[first]
         if queue.exchange_type == other.exchange_type:
             continue
-        is_said = "exchange_type" in queue.model_fields_set
+        is_said = "exchange_type" in queue.said
         path: KeyPath = ("queues", name, "exchange_type" if is_said else "exchange")
         default = "" if is_said else ", the default"
         yield Finding(
@@ -215,4 +215,4 @@ def _after_the_first(fleet: Fleet) -> Iterator[tuple[str, Queue, str]]:
 
 def _said(name: str, queue: Queue, key: str, label: str) -> Mark:
     """Where the queue says it, or else where it names its exchange."""
-    return Mark(("queues", name, key if key in queue.model_fields_set else "exchange"), label)
+    return Mark(("queues", name, key if key in queue.said else "exchange"), label)

@@ -125,7 +125,7 @@ def drain_cuts_tasks(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
         limit = _longest(group)
         if limit is None or limit <= group.grace_period or group.pool not in ("prefork", *GREEN):
             continue
-        is_said = "grace_period" in group.model_fields_set
+        is_said = "grace_period" in group.said
         long, short = format_duration(limit), format_duration(group.grace_period)
         path: KeyPath = ("workers", name, "grace_period" if is_said else key)
         wanted = f'"{long}"'

@@ -138,7 +138,7 @@ def poison_dropped(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
             for group, settings in fleet.workers.items()
             if name in (meant(fleet, each) for each in settings.queues)
         )
-        is_said = "max_deliveries" in fleet.workers[group].model_fields_set
+        is_said = "max_deliveries" in fleet.workers[group].said
         path: KeyPath = ("queues", name, "dead_letter")
         yield Finding(
             path,

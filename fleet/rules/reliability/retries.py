@@ -61,7 +61,7 @@ def retries_outlive_message(fleet: Fleet, _machine: Machine) -> Iterator[Finding
             ttl = fleet.queues[queue].message_ttl if queue else None
             if not queue or ttl is None or wait <= ttl:
                 continue
-            keys = [k for k in ("max_retries", "retry_backoff") if k in group.model_fields_set]
+            keys = [k for k in ("max_retries", "retry_backoff") if k in group.said]
             there = Mark(("queues", queue, "message_ttl"), "a message is worth this long")
             path: KeyPath = ("workers", name, keys[0]) if keys else there.path
             yield Finding(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from difflib import get_close_matches
 from functools import partial
 
 from fleet.config.model import Fleet
@@ -12,7 +11,7 @@ from fleet.rules.finding import Finding, KeyPath
 from fleet.rules.queues.consumption import undeclared
 from fleet.rules.registry import rule
 from fleet.rules.view import consumed, dead_letters, is_guesswork, meant
-from fleet.rules.words import listed
+from fleet.rules.words import listed, nearest
 
 
 @rule("FLT201", "route-to-undeclared-queue", "error", fix="unsafe", reads=("routes.queue", "all queues.*"))
@@ -140,7 +139,7 @@ def dead_letter_key_without_queue(fleet: Fleet, _machine: Machine) -> Iterator[F
         own = "" if is_said else " (its own)"
         path: KeyPath = ("queues", name, "arguments")
         known = [binding for binding, _ in bound]
-        guess = next(iter(get_close_matches(key, known, n=1)), None)
+        guess = nearest(key, known)
         yield Finding(
             (*path, "x-dead-letter-routing-key" if is_said else "x-dead-letter-exchange"),
             f'dead letters of "{name}" reach no queue: {where} knows no key "{key}"{own} and drops them',

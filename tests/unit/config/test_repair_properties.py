@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import tomli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fleet.config.document import Document
+from fleet.config.layers import apply_defaults
 from fleet.config.load import check
-from fleet.config.source import from_bytes
+from fleet.config.mistakes import mistakes
+from fleet.config.model import Fleet
+from fleet.config.parse import Parsed, parse
+from fleet.config.source import Source, from_bytes
 from fleet.diagnostics import jsonform
 from fleet.diagnostics.text import Style, render
 from tests.unit.rules.fixtures import a_machine
@@ -34,6 +43,7 @@ VALUES = [
 
 def inspect(text: str) -> None:
     source = from_bytes(text.encode(), Path("fleet.toml"))
+    agree(source)
     loaded = check(source, environ={}, machine=a_machine())
     lines = source.text.split("\n")
     for each in loaded.diagnostics:
@@ -49,6 +59,41 @@ def inspect(text: str) -> None:
     assert list(loaded.diagnostics) == sorted(loaded.diagnostics, key=lambda each: each.span)
     render(loaded.diagnostics, source.text, "fleet.toml", Style(width=80, colour=True))
     jsonform.render(loaded.diagnostics, "fleet.toml")
+
+
+def agree(source: Source) -> None:
+    """The models read what pydantic has nothing to say against, and that alone."""
+    parsed = parse(source)
+    if isinstance(parsed, Parsed):
+        apply_defaults(parsed.document)
+        assert reads(parsed.document.data) == (not mistakes(parsed.document.data))
+
+
+def reads(data: object) -> bool:
+    try:
+        Fleet.read(data)
+    except ValueError:
+        return False
+    return True
+
+
+def places(node: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    yield path
+    for key in node if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ():
+        yield from places(node[key], (*path, key))
+
+
+def test_models_and_pydantic_agree_on_any_value_anywhere() -> None:
+    data = tomli.loads(EVERYTHING)
+    values = [tomli.loads(f"x = {value}")["x"] for value in [*VALUES, "0", "256", "1.0", '"30s"', '"cpus"']]
+    told = set()
+    for path in list(places(data))[1:]:
+        for value in values:
+            document = Document(copy.deepcopy(data))
+            document.put(path, value)
+            told.add(reads(document.data))
+            assert reads(document.data) == (not mistakes(document.data)), (path, value)
+    assert told == {True, False}
 
 
 def test_the_whole_of_the_contract_is_clean() -> None:

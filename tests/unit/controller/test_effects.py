@@ -6,9 +6,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
 
 from fleet.config import model
+from fleet.config.table import Table
 from fleet.controller.declaration import Declaration, Verdict
 from fleet.controller.desired import Accepted
 from fleet.controller.differences import of_fleet, of_group, refusals
@@ -16,7 +16,7 @@ from fleet.controller.effects import EFFECTS, Effect
 from fleet.controller.events import EventLog
 from fleet.controller.reading import read
 
-TABLES: dict[str, type[BaseModel]] = {
+TABLES: dict[str, type[Table]] = {
     "fleet": model.Project,
     "broker": model.Broker,
     "machine": model.MachineTable,
@@ -134,11 +134,7 @@ def accepted(folder: Path, key: str | None = None) -> Accepted:
 
 
 def test_every_key_has_an_effect_and_no_other_has() -> None:
-    keys = {
-        f"{table}.{field.alias or name}"
-        for table, fields in TABLES.items()
-        for name, field in fields.model_fields.items()
-    }
+    keys = {f"{table}.{key}" for table, model in TABLES.items() for key in model.fields}
     assert set(EFFECTS) == set(EDITS) == keys
 
 
