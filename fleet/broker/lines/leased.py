@@ -41,6 +41,7 @@ class LeasedLine:
         self._renew_every = lease_seconds / 3
         self._renewed_at = 0.0
         self._held: dict[object, Delivery] = {}
+        self._found: list[Delivery] = []  # claimed, but the connection broke before they were handed out
         self._paused = False
         self._listening: list[str] | None = None  # to these queues, also between two calls of `wait`
         self._hint: int | None = None
@@ -64,6 +65,7 @@ class LeasedLine:
             standing = self._opened.reconnect()
         if not standing:
             self._held.clear()
+            self._found.clear()
         for queue in self._queues:
             declare(self._opened, queue)
         return standing
@@ -77,12 +79,15 @@ class LeasedLine:
     def wait(self, timeout: float, wake_fd: int) -> list[Delivery]:
         deadline = time.monotonic() + timeout
         while True:
+            if self._found:
+                found, self._found = self._found, []
+                return found
             self._renew_in_time()
             left = deadline - time.monotonic()
             if not self._room():
                 self._stop_listening()
-            elif self._is_time_to_look() and (found := self._look(listen=left > 0)):
-                return found
+            elif self._is_time_to_look() and self._look(listen=left > 0):
+                continue
             if wake_fd in self._block(left, wake_fd) or left <= 0:
                 return []
 
@@ -96,21 +101,21 @@ class LeasedLine:
             return self._looked_at + _BATCH_SECONDS
         return 0.0
 
-    def _look(self, *, listen: bool) -> list[Delivery]:
-        """What there is now. When there is nothing we listen from then on, until there is something."""
+    def _look(self, *, listen: bool) -> bool:
+        """Find what there is now. When there is nothing we listen from then on, until there is something."""
         sure = self._hinted or self._listening != self._names
         self._hinted = False
-        found = self._reserve() if sure else []
-        if not found and (listen or self._listening):
+        self._found = self._reserve() if sure else []
+        if not self._found and (listen or self._listening):
             # First listen, then look: what comes in between is heard.
             self._hint = self._store.listen(self._names)
             self._listening = list(self._names)
-            found = self._reserve()
-        if found:
+            self._found = self._reserve()
+        if self._found:
             self._stop_listening()
         elif self._listening:
             self._look_at = time.monotonic() + self._until_next_look()
-        return found
+        return bool(self._found)
 
     def _until_next_look(self) -> float:
         pause = _POLL_SECONDS if self._hint is None else _LOOK_AGAIN_SECONDS

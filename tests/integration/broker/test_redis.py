@@ -22,7 +22,7 @@ from fleet.broker.link import Link
 from fleet.broker.stores import open_store
 from fleet.broker.transports.redis.connect import Server
 from fleet.broker.transports.redis.store import RedisStore
-from fleet.broker.transports.redis.waiting import Ears
+from fleet.broker.transports.redis.waiting import Ears, List
 from fleet.spec import BrokerSpec
 from tests.brokers import OwnRedis, OwnServer, unavailable
 from tests.chaos.proxy import Proxy
@@ -309,6 +309,58 @@ def test_a_frozen_connection_hangs_nobody(proxied: tuple[Desk, Proxy]) -> None:
     proxy.thaw()
     link.connect()
     producer.publish([Posting(desk.queue.name, message())], desk.queue)
+
+
+def test_what_was_claimed_as_the_connection_went_is_handed_out_after_it(
+    proxied: tuple[Desk, Proxy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was claimed and the reply read; then came the cut, before we had stopped to listen elsewhere."""
+    desk, proxy = proxied
+    link, late = desk.link(desk.queue, desk.dead), ["late"]
+    unlisten = RedisStore.unlisten
+
+    def cut_before(store: RedisStore) -> None:
+        if late and store._held:
+            late.clear()
+            proxy.cut()
+        unlisten(store)
+
+    monkeypatch.setattr(RedisStore, "unlisten", cut_before)
+    link.wait(0.1, desk.wake_read)  # its ears are open
+    desk.send("x")
+    reconnect(link, desk)
+    assert not late
+    [delivery] = desk.receive(link)
+    assert delivery.attempt == 1
+    link.ack([delivery])
+    link.close()
+    assert desk.nothing(desk.link())
+
+
+def test_ears_that_have_gone_silent_are_waited_for_once(
+    own_redis: OwnRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not one after the other: a worker of many queues would hang for minutes."""
+    proxy = Proxy(own_redis.port)
+    url = own_redis.url.replace(str(own_redis.port), str(proxy.port))
+    store = RedisStore(url, owner="silent", transport_options={"socket_timeout": 0.5})
+    waits: list[List] = []
+    answer = Ears._answer
+    monkeypatch.setattr(
+        Ears, "_answer", lambda ears, key, **how: (waits.append(key), answer(ears, key, **how))
+    )
+    store.listen(["a", "b", "c"])
+    proxy.half_open()
+    store._wire = Server(own_redis.url, {}).connect()  # the command to unblock gets through
+    with pytest.raises(BrokerUnavailable):
+        store.unlisten()
+    assert len(waits) == 1
+    monkeypatch.undo()
+    assert store.reconnect()
+    store.publish([Posting("b", message())])
+    assert len(store.reserve(["a", "b", "c"], 10)) == 1
+    store.close()
+    proxy.close()
 
 
 def test_by_default_no_wait_is_for_ever(own_redis: OwnRedis) -> None:

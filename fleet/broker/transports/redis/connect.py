@@ -134,12 +134,17 @@ class Wire:
 
     def _reply(self) -> Any:
         with self._server.translating:
-            if self._connection._sock is None:  # looking whether it is readable has found it broken
+            if self.is_gone:  # looking whether it is readable has found it broken
                 raise LostConnection("the connection is gone")
             try:
                 return self._connection.read_response()
             except ResponseError as error:
                 return error
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has been found broken; the next use connects again."""
+        return self._connection._sock is None
 
     def readable(self) -> bool:
         """Whether `receive` would not wait: it has a reply, or an error."""

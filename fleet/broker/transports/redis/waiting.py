@@ -140,21 +140,26 @@ class Ears:
         return [("CLIENT", "UNBLOCK", client_id) for client_id in (*blocked, *self._lost)]
 
     def unblocked(self) -> None:
-        """The server has unblocked all: take the replies. As `collect`."""
+        """The server has unblocked all: take the replies. As `collect`, but one that does not come, on a
+        connection that only seems to live, is BrokerUnavailable: all others would be waited for as long.
+        """
         self.moved += [(queue, None) for queue in self._lost.values()]
         self._lost.clear()
         for key in [key for key, ear in self._ears.items() if ear.until]:
-            self._answer(key)
+            self._answer(key, must_live=True)
 
-    def _answer(self, key: List) -> None:
+    def _answer(self, key: List, *, must_live: bool = False) -> None:
         """Take the reply of the blocking command."""
         ear = self._ears[key]
         try:
             envelope = ear.wire.receive()
         except BrokerUnavailable:
+            is_gone = ear.wire.is_gone
             self._drop(key)
             self._deaf_until = time.monotonic() + _DEAF_SECONDS
             self.moved.append((key[0], None))
+            if must_live and is_gone:
+                raise
             return
         ear.until = None
         if envelope is not None:
