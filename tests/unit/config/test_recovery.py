@@ -53,3 +53,9 @@ def test_mistakes_do_not_hide_each_other(seed: int) -> None:
         if not (set(re.findall(r"FLT\d+", line)) & removable and chance.random() < 0.5)
     )
     assert [(each.span.line, each.code) for each in of(text).diagnostics] == marked(text)
+
+
+def test_an_attribute_is_not_a_key() -> None:
+    """What the file calls [fleet] the models call `project`."""
+    found = of('[fleet]\napp = "shop.tasks"\n[project]\nname = "shop"\n').diagnostics
+    assert [(each.code, each.span.line) for each in found] == [("FLT003", 3)]
