@@ -337,13 +337,22 @@ def test_what_was_claimed_as_the_connection_went_is_handed_out_after_it(
     assert desk.nothing(desk.link())
 
 
-def test_ears_that_have_gone_silent_are_waited_for_once(
-    own_redis: OwnRedis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Not one after the other: a worker of many queues would hang for minutes."""
+@pytest.fixture
+def silent(own_redis: OwnRedis) -> Iterator[tuple[RedisStore, Proxy]]:
+    """A store that waits half a second for an answer."""
     proxy = Proxy(own_redis.port)
     url = own_redis.url.replace(str(own_redis.port), str(proxy.port))
     store = RedisStore(url, owner="silent", transport_options={"socket_timeout": 0.5})
+    yield store, proxy
+    store.close()
+    proxy.close()
+
+
+def test_ears_that_have_gone_silent_are_waited_for_once(
+    silent: tuple[RedisStore, Proxy], own_redis: OwnRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not one after the other: a worker of many queues would hang for minutes."""
+    store, proxy = silent
     waits: list[List] = []
     answer = Ears._answer
     monkeypatch.setattr(
@@ -359,8 +368,20 @@ def test_ears_that_have_gone_silent_are_waited_for_once(
     assert store.reconnect()
     store.publish([Posting("b", message())])
     assert len(store.reserve(["a", "b", "c"], 10)) == 1
-    store.close()
-    proxy.close()
+
+
+def test_when_the_ears_are_silent_nothing_is_asked_on_the_old_connection(
+    silent: tuple[RedisStore, Proxy],
+) -> None:
+    """It is silent too: what the worker wants to settle in that moment would wait for a second timeout."""
+    store, proxy = silent
+    store.listen(["a"])
+    store.unlisten()
+    proxy.half_open()
+    with pytest.raises(BrokerUnavailable):
+        store.listen(["a"])
+    store.publish([Posting("a", message())])
+    assert store.size("a") == 1
 
 
 def test_by_default_no_wait_is_for_ever(own_redis: OwnRedis) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha1
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from fleet.broker.delivery import BrokerUnavailable, Posting
@@ -27,6 +27,7 @@ from fleet.broker.transports.redis.waiting import Ears
 _FRESH = 1 / 6
 MOST_AT_ONCE = 1000  # Lua passes arguments on its stack, and nobody else is served meanwhile
 
+T = TypeVar("T")
 Tag = tuple[str, str]  # queue, "<fence>:<step>"
 
 
@@ -164,7 +165,16 @@ class RedisStore:
     def listen(self, queues: Sequence[str]) -> int | None:
         if self._ears is None:
             self._ears = Ears(self._server.connect, self._keys, self._owner, self._lease / 1000, self._hold)
-        return self._ears.open(queues)
+        ears = self._ears
+        return self._hearing(lambda: ears.open(queues))
+
+    def _hearing(self, action: Callable[[], T]) -> T:
+        """Where one connection is gone or silent the others are, too: not each is to be waited for."""
+        try:
+            return action()
+        except BrokerUnavailable:
+            self._wire.close()  # the next use connects again
+            raise
 
     def _hold(self, queue: str) -> tuple[Any, ...]:
         return ("EVAL", self._source(scripts.HOLD)[1], 0, self._owner, self._lease, queue)
@@ -175,7 +185,7 @@ class RedisStore:
         self._ears.collect()
         if commands := self._ears.unblocking():
             self._wire.calls(commands)
-            self._ears.unblocked()
+            self._hearing(self._ears.unblocked)
         if self._ears.moved:
             self._run(scripts.UNMOVE, self._owner, *{queue for queue, _ in self._ears.moved})
             self._ears.moved.clear()
