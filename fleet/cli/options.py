@@ -25,6 +25,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -70,14 +71,12 @@ def json_option(function: Function) -> Function:
 
 def columns(otherwise: int) -> int:
     """Of the terminal, or as $COLUMNS says. As shutil has it, which loads all that packs archives."""
-    try:
-        return int(os.environ["COLUMNS"])
-    except (KeyError, ValueError):
-        pass
-    try:
+    with suppress(KeyError, ValueError):
+        if (stated := int(os.environ["COLUMNS"])) > 0:
+            return stated
+    with suppress(OSError):
         return os.get_terminal_size().columns or otherwise
-    except OSError:
-        return otherwise
+    return otherwise
 
 
 def coloured(stream: IO[Any]) -> bool:

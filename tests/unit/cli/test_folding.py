@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.cli.folding import fold
+from fleet.cli.options import columns
 
 COLOUR = re.compile(r"\x1b\[\d*m")
 
@@ -33,3 +36,23 @@ def test_no_word_is_lost_and_colours_take_no_room(words: list[str], width: int) 
     folded = list(fold([f"  {' '.join(words)}"], width))
     assert " ".join(folded).split() == words
     assert all(len(COLOUR.sub("", line)) <= width for line in folded)
+
+
+@pytest.mark.parametrize(("stated", "expected"), [("90", 90), ("0", 77), ("wide", 77), (None, 77)])
+def test_columns_are_as_stated_or_else_as_the_terminal_has_them(
+    monkeypatch: pytest.MonkeyPatch, stated: str | None, expected: int
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if stated is not None:
+        monkeypatch.setenv("COLUMNS", stated)
+    monkeypatch.setattr("os.get_terminal_size", lambda: os.terminal_size((77, 24)))
+    assert columns(100) == expected
+
+
+def test_without_a_terminal_columns_are_what_the_caller_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> os.terminal_size:
+        raise OSError("not a terminal")
+
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr("os.get_terminal_size", none)
+    assert columns(100) == 100
