@@ -8,6 +8,9 @@ from pathlib import Path
 from benchmarks.processes import ROOT
 
 PEERS = ROOT / ".cache" / "peers"
+# Those that do not go with today's redis-py.
+OLDER_PEERS = ROOT / ".cache" / "older-peers"
+_OLDER = ("arq", "saq")
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,8 @@ class Contender:
 
     @property
     def python(self) -> str:
-        """One for all, so that fleet and its peers run on the same interpreter and the same redis-py."""
-        return str(PEERS / "bin" / "python")
+        """One for nearly all, so that fleet and its peers run on the same interpreter and the same redis-py."""
+        return str((OLDER_PEERS if self.library in _OLDER else PEERS) / "bin" / "python")
 
     def environment(self, url: str, queue: str, marks: Path) -> dict[str, str]:
         return {
@@ -44,11 +47,11 @@ class Contender:
             **self.settings,
         }
 
-    def command(self, queue: str, folder: Path) -> list[str]:
+    def command(self, queue: str, folder: Path) -> list[str]:  # noqa: PLR0911  one for each library
         """Of a worker. fleet's launch file must have been written into `folder`."""
         many = str(self.concurrency)
         match self.library:
-            case "fleet":
+            case "fleet" | "fleet_celery":
                 return [self.python, "-m", "fleet.worker", str(folder / "launch.json")]
             case "raw":
                 return [self.python, "-m", "benchmarks.raw", self.pool]
@@ -70,6 +73,9 @@ class Contender:
                     *("--workers", many, "--ack-type", "when_executed", "--log-level", "WARNING"),
                     *("--max-async-tasks", "500"),
                 ]
+            case "arq" | "saq":
+                settings = {"arq": "arq_.WorkerSettings", "saq": "saq_.settings"}[self.library]
+                return [self.python, "-m", self.library, f"benchmarks.libraries.{settings}"]
             case "huey":
                 patched = ["-m", "gevent.monkey"] if self.pool == "greenlet" else []
                 return [
@@ -94,6 +100,19 @@ def celery(broker: str, pool: str, concurrency: int, rate: int = 0, *, tuned: bo
     name = sized("Celery", pool, concurrency) + (" tuned" if tuned else "")
     settings = {"BENCH_PREFETCH": "64"} if tuned else {}
     return Contender(name, "celery", broker, pool, concurrency, rate, settings)
+
+
+def celery_app(
+    broker: str, pool: str, concurrency: int, rates: tuple[int, int], *, results: bool
+) -> list[Contender]:
+    """The same Celery app on fleet and on Celery; so many tasks a second, about. `results`: on Redis."""
+    more = " with results" if results else ""
+    settings = {"BENCH_RESULTS": "redis"} if results else {}
+    of_fleet, of_celery = (sized(name, pool, concurrency) + more for name in ("fleet, Celery app,", "Celery"))
+    return [
+        Contender(of_fleet, "fleet_celery", broker, pool, concurrency, rates[0], settings),
+        Contender(of_celery, "celery", broker, pool, concurrency, rates[1], settings),
+    ]
 
 
 def sized(library: str, pool: str, concurrency: int) -> str:

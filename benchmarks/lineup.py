@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.contenders import Contender, celery, fleet
+from benchmarks.contenders import Contender, celery, celery_app, fleet
 
 # Part of --quick, in whichever scenario.
 QUICK = frozenset(
@@ -16,10 +16,22 @@ QUICK = frozenset(
         *("redis: Celery solo", "redis: dramatiq 2 x 8 threads", "redis: raw redis-py, batches of 64"),
         *("rabbitmq: fleet prefork 2", "rabbitmq: Celery prefork 2", "rabbitmq: fleet solo"),
         *("sqlite: fleet prefork 2", "sqlite: fleet solo"),
+        "redis: fleet, Celery app, prefork 2",
         *("redis: fleet up, 4 groups", "redis: celery multi, 4 groups"),
         *("redis: fleet validate", "redis: fleet status", "redis: fleet send"),
     }
 )
+
+# One process each, with as many coroutines at once as fleet's.
+ASYNC_PEERS = [
+    Contender("taskiq stream, 1 worker", "taskiq", "redis", "async", 1, 2000),
+    Contender("arq 100", "arq", "redis", "async", 100, 1000),
+    Contender("saq 100", "saq", "redis", "async", 100, 1000),
+]
+ASYNC_PEERS_500 = [
+    Contender("arq 500", "arq", "redis", "async", 500, 1000),
+    Contender("saq 500", "saq", "redis", "async", 500, 1000),
+]
 
 THROUGHPUT = [
     fleet("redis", "prefork", 2, 12000),
@@ -36,6 +48,8 @@ THROUGHPUT = [
     celery("redis", "gevent", 100, 900),
     fleet("redis", "eventlet", 100, 8000),
     celery("redis", "eventlet", 100, 900),
+    fleet("redis", "asyncio", 100, 8000),
+    *ASYNC_PEERS,
     Contender("raw redis-py, batches of 64", "raw", "redis", "redis", 1, 20000),
     fleet("rabbitmq", "prefork", 2, 5000),
     celery("rabbitmq", "prefork", 2, 2000),
@@ -49,29 +63,44 @@ THROUGHPUT = [
     celery("rabbitmq", "gevent", 100, 2500),
     fleet("rabbitmq", "eventlet", 100, 5000),
     celery("rabbitmq", "eventlet", 100, 2000),
+    fleet("rabbitmq", "asyncio", 100, 5000),
     Contender("raw py-amqp, an ack each", "raw", "rabbitmq", "amqp", 1, 8000),
     Contender("raw py-amqp, acks of 16", "raw", "rabbitmq", "amqp-batched", 1, 10000),
     fleet("sqlite", "prefork", 2, 12000),
     fleet("sqlite", "solo", 1, 12000),
     fleet("sqlite", "threads", 8, 8000),
     fleet("sqlite", "gevent", 100, 8000),
+    fleet("sqlite", "asyncio", 100, 8000),
     Contender("raw sqlite3, batches of 64", "raw", "sqlite", "sqlite", 1, 20000),
+]
+
+# One Celery app, under both; fleet's own tasks beside it are in `throughput`.
+CELERY_APP = [
+    *celery_app("redis", "prefork", 2, (5000, 600), results=False),
+    *celery_app("redis", "prefork", 2, (1200, 400), results=True),
+    *celery_app("redis", "gevent", 100, (2000, 500), results=True),
+    *celery_app("rabbitmq", "prefork", 2, (3000, 1000), results=False),
+    *celery_app("rabbitmq", "prefork", 2, (1000, 500), results=True),
 ]
 
 IO = [
     fleet("redis", "gevent", 500, 5000),
     fleet("redis", "eventlet", 500, 5000),
+    fleet("redis", "asyncio", 500, 5000),
     fleet("redis", "threads", 500, 5000),
     celery("redis", "gevent", 500, 1000),
     celery("redis", "threads", 500, 1000),
     Contender("dramatiq 2 x 250 threads", "dramatiq", "redis", "threads", 500, 3000),
     Contender("taskiq stream, 1 worker", "taskiq", "redis", "async", 1, 3000),
+    *ASYNC_PEERS_500,
     Contender("huey 500 greenlets", "huey", "redis", "greenlet", 500, 1000, loses=True),
     fleet("rabbitmq", "gevent", 500, 5000),
     fleet("rabbitmq", "eventlet", 500, 5000),
+    fleet("rabbitmq", "asyncio", 500, 5000),
     celery("rabbitmq", "gevent", 500, 2500),
     Contender("dramatiq 2 x 250 threads", "dramatiq", "rabbitmq", "threads", 500, 4000),
     fleet("sqlite", "gevent", 500, 5000),
+    fleet("sqlite", "asyncio", 500, 5000),
 ]
 
 LATENCY = [

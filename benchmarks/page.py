@@ -17,7 +17,7 @@ from benchmarks.wanted import WANTED
 PAGE = ROOT / "docs" / "performance.md"
 CHARTS = ROOT / "docs" / "charts"
 SHORTFALLS = "## Where it falls short"
-BLOCK = re.compile(r"(<!-- benchmarks: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- benchmarks: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def write(found: Results, page: Path = PAGE, folder: Path = CHARTS) -> list[str]:

@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
-from benchmarks.contenders import PEERS
+from benchmarks.contenders import OLDER_PEERS, PEERS
 
-LIST = PEERS.parent.parent / "benchmarks" / "libraries" / "requirements.txt"
+_LISTS = PEERS.parent.parent / "benchmarks" / "libraries"
+VENVS = {PEERS: _LISTS / "requirements.txt", OLDER_PEERS: _LISTS / "requirements_older.txt"}
 
 
 def make() -> None:
-    stamp = PEERS / "made-from"
-    if stamp.exists() and stamp.read_text() == LIST.read_text():
+    for venv, wanted in VENVS.items():
+        _make(venv, wanted)
+
+
+def _make(venv: Path, wanted: Path) -> None:
+    stamp = venv / "made-from"
+    if stamp.exists() and stamp.read_text() == wanted.read_text():
         return
-    print("making the peers' venv (once) …", file=sys.stderr)
+    print(f"making the peers' venv {venv.name} (once) …", file=sys.stderr)
     # Debian's Python has no ensurepip: the pip beside us installs into it from outside.
-    subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(PEERS)], check=True)
-    pip = [sys.executable, "-m", "pip", "--python", str(PEERS / "bin" / "python")]
-    subprocess.run([*pip, "install", "--quiet", "--disable-pip-version-check", "-r", str(LIST)], check=True)
-    stamp.write_text(LIST.read_text())
+    subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(venv)], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(venv / "bin" / "python")]
+    subprocess.run([*pip, "install", "--quiet", "--disable-pip-version-check", "-r", str(wanted)], check=True)
+    stamp.write_text(wanted.read_text())
 
 
 def versions() -> dict[str, str]:
-    lines = [line for line in LIST.read_text().splitlines() if "==" in line]
+    """Of all, those of the older redis-py left out."""
+    lines = [
+        line
+        for wanted in reversed(VENVS.values())
+        for line in wanted.read_text().splitlines()
+        if "==" in line
+    ]
     return dict(line.split("==") for line in lines)

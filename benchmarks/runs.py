@@ -36,10 +36,12 @@ class Bench:
         self.marks.mkdir()
         self.url = brokers.urls[contender.broker]
         self.environment = contender.environment(self.url, self.queue, self.marks)
+        if broker := contender.settings.get("BENCH_RESULTS"):
+            self.environment["BENCH_RESULTS"] = brokers.urls[broker]
         self.queues = [self.queue]  # that are to be forgotten
 
     def prepare(self) -> None:
-        if self.contender.library in ("fleet", "raw"):
+        if self.contender.library in ("fleet", "fleet_celery", "raw"):
             self.side("launch", str(self.folder))
             self.environment["FLEET_ROUTING"] = str(self.folder / "routing.json")
 

@@ -70,23 +70,27 @@ def _green(name: str, broker: str, pool: str, rate: int) -> list[Cell]:
 
 
 # As many slots as messages, and long enough that all of them are in use. On no line of the chart.
-TEN_THOUSAND = Cell(
-    "fleet gevent 10000, 10,000 of 5 s",
-    "fleet",
-    "redis",
-    "gevent",
-    10_000,
-    task=("pause", "5"),
-    messages=10_000,
-)
+TEN_THOUSAND = [
+    Cell(
+        f"fleet {pool} 10000, 10,000 of 5 s",
+        "fleet",
+        "redis",
+        pool,
+        10_000,
+        task=("pause", "5"),
+        messages=10_000,
+    )
+    for pool in ("gevent", "asyncio")
+]
 
 GREEN = [
     *_green("fleet", "redis", "gevent", 6000),
     *_green("fleet", "redis", "eventlet", 6000),
+    *_green("fleet", "redis", "asyncio", 6000),
     *_green("fleet", "rabbitmq", "gevent", 6000),
     *_green("Celery", "redis", "gevent", 1000),
     *_green("Celery", "rabbitmq", "gevent", 2500),
-    TEN_THOUSAND,
+    *TEN_THOUSAND,
 ]
 
 

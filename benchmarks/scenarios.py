@@ -31,6 +31,11 @@ _ALL = [
         lambda one, brokers, quick: runs.throughput(one, brokers, 1.0 if quick else 4.0),
     ),
     Scenario(
+        "celery-app",
+        lineup.CELERY_APP,
+        lambda one, brokers, quick: runs.throughput(one, brokers, 1.0 if quick else 4.0),
+    ),
+    Scenario(
         "io",
         lineup.IO,
         lambda one, brokers, quick: runs.io(one, brokers, 1000 if quick else 5000, 0.1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from benchmarks.marks import Marks
@@ -44,4 +45,23 @@ def job(sent: int, seconds: float) -> None:
     marks.wrote(sent, began, time.monotonic_ns())
 
 
+async def async_noop() -> None:
+    marks.ended()
+
+
+async def async_pause(seconds: float) -> None:
+    marks.began()
+    await asyncio.sleep(seconds)
+    marks.ended(timed=True)
+
+
+async def async_stamp(sent: int) -> None:
+    marks.wrote(time.monotonic_ns() - sent)
+
+
 BODIES = {"noop": noop, "pause": pause, "stamp": stamp, "take": take, "spin": spin, "job": job}
+ASYNC_BODIES = {
+    "noop": async_noop,
+    "pause": async_pause,
+    "stamp": async_stamp,
+}  # for those that run coroutines

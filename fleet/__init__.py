@@ -6,24 +6,52 @@ standard library, so it imports nothing itself.
 
 __version__ = "0.1.0"
 
+# What is installed; `fleet` on the package index is somebody else's project. A constant, so that it holds in a
+# checkout that was never installed, and costs no importlib.metadata.
+__distribution__ = "fleet-workers"
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fleet.broker.delivery import BrokerUnavailable
+    from fleet.broker.delivery import BrokerUnavailable, MessageTooLarge, Refused
     from fleet.broker.router import Unroutable
-    from fleet.tasks import Retry, SoftTimeLimitExceeded, Task, configure, current, task
+    from fleet.tasks import Retry, SoftTimeLimitExceeded, Task, configure, current, outliving_task, task
+    from fleet.tasks.hooks import (
+        Ended,
+        on_process_start,
+        on_task_end,
+        on_task_start,
+        on_worker_start,
+        on_worker_stop,
+    )
 
 __all__ = [
     "BrokerUnavailable",
+    "Ended",
+    "MessageTooLarge",
+    "Refused",
     "Retry",
     "SoftTimeLimitExceeded",
     "Task",
     "Unroutable",
     "configure",
     "current",
+    "on_process_start",
+    "on_task_end",
+    "on_task_start",
+    "on_worker_start",
+    "on_worker_stop",
+    "outliving_task",
     "task",
 ]
 
-_HOMES = {"BrokerUnavailable": "fleet.broker.delivery", "Unroutable": "fleet.broker.router"}
+_HOMES = {
+    **dict.fromkeys(("BrokerUnavailable", "MessageTooLarge", "Refused"), "fleet.broker.delivery"),
+    "Unroutable": "fleet.broker.router",
+    **dict.fromkeys(
+        ("Ended", "on_process_start", "on_task_end", "on_task_start", "on_worker_start", "on_worker_stop"),
+        "fleet.tasks.hooks",
+    ),
+}
 
 
 def __getattr__(name: str) -> object:
@@ -35,4 +63,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*__all__, "__distribution__", "__version__"]

@@ -1,4 +1,4 @@
-"""What this machine grants: CPUs, memory, open files; each number with the words that say where it came from.
+"""The machine and what it grants: CPUs, memory, open files; each number with the words that say where it came from.
 
 CPU affinity, and the smallest quota over our own cgroup and its ancestors (v1 and v2), not what the host
 has. Imports nothing of fleet.
@@ -16,7 +16,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 THIS_MACHINE = "this machine"
-OPTIONAL_MODULES = ("gevent", "eventlet", "redis")
+# Of pools and brokers.
+OPTIONAL_MODULES = (
+    *("gevent", "eventlet", "redis", "packaging"),
+    *("boto3", "pymongo", "kazoo", "confluent_kafka", "consul", "etcd", "sqlalchemy", "Pyro4", "qpid"),
+)
 
 
 class Amount(NamedTuple):
@@ -33,7 +37,8 @@ class Amount(NamedTuple):
 class Machine(NamedTuple):
     """CPUs and open files as counts, memory in bytes. `visible_cpus`: what quota-blind libraries see.
 
-    `modules`: which of OPTIONAL_MODULES can be imported here. `has_gil`: False on a free-threaded Python.
+    `modules`: which of OPTIONAL_MODULES can be imported here. `has_gil`: False on a free-threaded Python, whatever this
+    process has imported: a library that needs the lock switches it on, for its own process.
     """
 
     cpus: Amount
@@ -71,7 +76,7 @@ def this_machine(root: Path = Path("/")) -> Machine:
         nofile=Amount(_open_files()),
         visible_cpus=visible,
         modules=frozenset(name for name in OPTIONAL_MODULES if find_spec(name)),
-        has_gil=getattr(sys, "_is_gil_enabled", lambda: True)(),
+        has_gil="t" not in sys.abiflags,
     )
 
 

@@ -8,13 +8,14 @@ module before it monkey-patches.
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import types
 import typing
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass
 from functools import cached_property
 from typing import Any, Self
+
+from fleet.pool_slots import pool_slots
 
 # The fields of a WorkerSpec that a worker takes on without a restart. Any other change needs a new worker.
 LIVE_SETTINGS = frozenset(
@@ -34,7 +35,7 @@ class Spec:
         return asdict(self)  # type: ignore[call-overload,no-any-return]
 
     def to_json(self) -> str:
-        return json.dumps(self.to_dict(), sort_keys=True)
+        return json.dumps(_written(self), sort_keys=True)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
@@ -45,6 +46,39 @@ class Spec:
     @classmethod
     def from_json(cls, text: str) -> Self:
         return cls.from_dict(json.loads(text))
+
+
+def later(default: Any) -> Any:
+    """A field that is newer than some fleets that run, with what held before it was there.
+
+    Left out of JSON while it says just that: then a file is still read by workers of an older version, and a group's
+    revision stays what it was, so that an upgrade is no reason to replace its workers.
+    """
+    return field(default=default, metadata={"later": True})
+
+
+def module_of(entry: str) -> str:
+    """What is imported for an entry of `app`: a module, or the one in front of a Celery app ("proj.celery:app")."""
+    return entry.partition(":")[0]
+
+
+def celery_entries(app: tuple[str, ...]) -> tuple[str, ...]:
+    """Those entries of `app` that name a Celery app."""
+    return tuple(entry for entry in app if ":" in entry)
+
+
+def _written(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {
+            each.name: _written(getattr(value, each.name)) for each in fields(value) if _is_said(value, each)
+        }
+    if isinstance(value, dict):
+        return {key: _written(inner) for key, inner in value.items()}
+    return [_written(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _is_said(spec: Any, each: Field[Any]) -> bool:
+    return not each.metadata.get("later") or getattr(spec, each.name) != each.default
 
 
 @functools.cache
@@ -69,6 +103,11 @@ def _revive(hint: Any, value: Any) -> Any:
     return value
 
 
+def renewal_seconds(lease_seconds: float) -> float:
+    """How often a lease is renewed: two renewals may be late or lost before it runs out."""
+    return lease_seconds / 3
+
+
 @dataclass(frozen=True, slots=True)
 class BrokerSpec(Spec):
     """How to reach the broker. `url` is complete, credentials included: never log it, see `mask_url`."""
@@ -78,6 +117,14 @@ class BrokerSpec(Spec):
     heartbeat_seconds: float = 30.0
     lease_seconds: float = 30.0
     transport_options: dict[str, Any] = field(default_factory=dict)
+    max_message_bytes: int = later(128 * 1024 * 1024)  # of one body, decompressed
+
+    @property
+    def renew_every_seconds(self) -> float:
+        """How often a worker tells the broker that it lives while its loop can't: often enough for leases, and for
+        heartbeats, of which a broker misses two before it gives up.
+        """
+        return renewal_seconds(min(self.lease_seconds, self.heartbeat_seconds or self.lease_seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +199,43 @@ class WorkerSpec(Spec):
     user: str | None = None
     environment: dict[str, str] = field(default_factory=dict)
     preload: bool = False
+    opened_at_import: str = later(
+        "separate"
+    )  # prefork: "separate", "refuse" or "share" what the import leaves open
+    dead_letters: tuple[QueueSpec, ...] = later(
+        ()
+    )  # dead-letter queues of `queues` that are declared themselves
+    queue_order: str = later("weighted")  # or "strict"
+    log_level: str = later("INFO")  # of Python's logging, in tasks
+    log_format: str = later("text")  # or "json"
+    # These two only Celery's remote control sets, in a running worker.
+    tells_results: bool = later(False)  # pool processes tell what tasks have returned, for events
+    task_limits: tuple[Any, ...] = later(())  # (task name, soft, hard), in seconds or None
+    threads: int = later(8)  # asyncio: in which plain functions run
+
+    @property
+    def is_celery(self) -> bool:
+        """Whether a Celery app runs the tasks."""
+        return bool(celery_entries(self.app))
 
     @cached_property
     def revision(self) -> str:
         """12 hex digits that change exactly when settings do that need a new worker."""
-        settings = {name: value for name, value in self.to_dict().items() if name not in LIVE_SETTINGS}
+        settings = {name: value for name, value in _written(self).items() if name not in LIVE_SETTINGS}
         return _digest(settings)
+
+    @property
+    def slots(self) -> int:
+        """How many deliveries one worker runs at once."""
+        return pool_slots(self.pool, self.concurrency)
+
+    @property
+    def last_attempt(self) -> int:
+        """The delivery that runs alone.
+
+        With `max_deliveries` 1 that is the second all the same: the first one had others beside it.
+        """
+        return max(self.max_deliveries, 2)
 
     @property
     def live_settings(self) -> dict[str, Any]:
@@ -170,6 +248,8 @@ class WorkerSpec(Spec):
 
 
 def _digest(settings: dict[str, Any]) -> str:
+    import hashlib
+
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -190,7 +270,10 @@ class WorkerLaunch(Spec):
     routing_file: str
     live_revision: str = ""  # of the spec's live settings, as long as no "configure" brings others
     paused_queues: tuple[str, ...] = ()  # not to be consumed until told otherwise
-    token: str = ""  # of this program and no other, on whatever machine
+    token: str = (
+        ""  # of this program and no other, on whatever machine; of `fleet worker` "<instance>.<nonce>"
+    )
+    listen: str = later("")  # "HOST:PORT" for /live, /ready and /metrics; "": nothing listens
 
     def identity(self, host: str, pid: int) -> str:
         """What owns the leases of its process with that pid; the worker and the controller both know it.
@@ -199,6 +282,74 @@ class WorkerLaunch(Spec):
         one's living worker holds.
         """
         return f"{self.worker}@{host}:{pid}" + (f"/{self.token}" if self.token else "")
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleSpec(Spec):
+    """One `[[schedules]]`: when (`cron` in `timezone`, or every so many seconds) to send what, and how."""
+
+    name: str
+    task: str
+    cron: str | None = None
+    every_seconds: float | None = None
+    timezone: str = "UTC"
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    queue: str | None = None  # None: by the routes
+    priority: int | None = None
+    expires_seconds: float | None = None
+    overlap: str = "queue"  # or "skip"
+    catch_up: str = "last"  # or "all", "none"
+    jitter_seconds: float = 0.0
+    enabled: bool = True
+    weekdays: tuple[int, ...] = later(())  # of a Celery crontab: only on these (0: Monday)
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerLaunch(Spec):
+    """The file (mode 0600) that `python -m fleet.scheduler FILE` reads, at its start and on SIGHUP.
+
+    `known_file` is where it writes what it remembers of each schedule, for whoever wants to show it.
+    """
+
+    fleet: str
+    routing: RoutingSpec
+    schedules: tuple[ScheduleSpec, ...]
+    source: str  # the fleet.toml, for error messages
+    known_file: str
+    app: BeatApp | None = later(None)  # noqa: RUF009
+
+
+@dataclass(frozen=True, slots=True)
+class BeatApp(Spec):
+    """The Celery app whose `beat_schedule` is sent as well.
+
+    `edition` is another one when its code may have changed: then it is loaded anew. `scheduler` names a class of
+    Celery's kind that is to send instead, if the app does not name one itself.
+    """
+
+    entries: tuple[str, ...]  # as `[fleet] app` has them
+    pythonpath: tuple[str, ...]
+    environment: dict[str, str]
+    edition: str
+    scheduler: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardLaunch(Spec):
+    """The file (mode 0600) that `python -m fleet.dashboard FILE` reads. Paths are absolute.
+
+    `arguments` is how much of a message's arguments is shown: "masked", "hidden" or "full".
+    """
+
+    fleet: str
+    state_dir: str
+    listen: str
+    token_file: str
+    hosts: tuple[str, ...] = ()
+    root_path: str = ""
+    trusted_proxies: tuple[str, ...] = ()
+    arguments: str = "masked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +390,9 @@ class ProgramSpec(Spec):
 
     @property
     def full_name(self) -> str:
-        return f"{self.group}:{self.name}"
+        from fleet.slot_names import full_name  # not loaded by who has to do with other specs only
+
+        return full_name(self.group, self.name)
 
 
 class Exit:

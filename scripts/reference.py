@@ -16,9 +16,11 @@ import click
 
 from fleet.cli import COMMANDS, root
 from fleet.config import model
+from fleet.config.key_docs import descriptions
 from fleet.config.table import Field, Table
-from fleet.config.words import descriptions
-from fleet.controller.effects import EFFECTS, EXPLAINED
+from fleet.controller.declared.effects import EFFECTS, EXPLAINED
+from fleet.controller.metrics.metric_names import METRICS
+from fleet.histogram import BOUNDS
 from fleet.rules.registry import Rule, catalogue
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -29,10 +31,13 @@ TABLES: dict[str, type[Table]] = {
     "[machine]": model.MachineTable,
     "[queues.NAME]": model.Queue,
     "[[routes]]": model.Route,
+    "[[schedules]]": model.Schedule,
     "[workers.NAME]": model.WorkerGroup,
     "replicas = { … }": model.Autoscale,
     "[rollout]": model.Rollout,
     "[dashboard]": model.Dashboard,
+    "[history]": model.HistorySettings,
+    "[alerts]": model.Alerts,
     "[lint]": model.Lint,
 }
 
@@ -148,6 +153,10 @@ the same at the terminal.
 - ✎ `--fix` mends it. ~ `--fix --unsafe` mends it by a guess.
 - `# fleet: ignore[CODE] why` at the end of its line keeps a finding quiet; `[lint] ignore` does so for the whole file,
   and `[lint] severity` gives it another severity. Mistakes of syntax (FLT001 to FLT010) always count.
+- `# fleet: ignore[CODE] why` behind the header of a table holds for that table.
+- ⚖: depends on how large the machine is. An error in `fleet validate`, which is run before a fleet is rolled out; on
+  the machine that runs it, where `fleet up`, `reload` and `plan` look, a warning, which `fleet status` shows: it would
+  run all the same. All other errors stop a start. `[lint] severity` makes it an error there, too.
 - Numbers say where they come from: `--cpus`, `--memory` and `--nofile`, else `[machine]`, else this machine and its
   cgroup limits."""
 
@@ -160,6 +169,7 @@ TITLES = {
     "reliability": "Reliability",
     "security": "Security",
     "operations": "Operations",
+    "broker": "Broker",
 }
 
 
@@ -169,7 +179,7 @@ def checks() -> str:
     parts = ["# The checks of fleet validate", CHECKS]
     for subject, title in TITLES.items():
         rows = [
-            f"| [{rule.code}](#{rule.code.lower()}-{rule.name}) | {rule.severity}{SIGNS[rule.fix]} | "
+            f"| [{rule.code}](#{rule.code.lower()}-{rule.name}) | {rule.severity}{signs(rule)} | "
             f"{summary(rule)} |"
             for rule in rules
             if rule.subject == subject
@@ -181,6 +191,10 @@ def checks() -> str:
 
 
 SIGNS = {"safe": " ✎", "unsafe": " ~", None: ""}
+
+
+def signs(rule: Rule) -> str:
+    return SIGNS[rule.fix] + (" ⚖" if rule.sized else "")
 
 
 def summary(rule: Rule) -> str:
@@ -201,7 +215,43 @@ def explanation(rule: Rule) -> str:
     return "\n".join([*lines, "```"] if inside else lines)
 
 
-PAGES = {"configuration.md": configuration, "commands.md": commands, "rules.md": checks}
+METRIC_NOTES = (
+    """\
+Generated from `fleet/controller/metrics/metric_names.py` by `scripts/reference.py`.
+
+`fleet metrics` prints them, the controller tells them on its socket (`GET /metrics`), and `fleet dashboard` to who has
+a token.
+`fleet export grafana` and `fleet export alerts` make a dashboard and rules, with the thresholds of fleet.toml.
+
+- Counters and histograms go on over restarts of workers, controller and supervisor: the state directory has them.
+- Labels are bounded: groups and queues of fleet.toml, and 500 (queue, task), the rest is `other`. `worker` is a
+  slot, as in `http/0`. There is no pid, host, id or text of an exception: a restart makes no new series.
+- A number that the broker can't give is absent, never 0: RabbitMQ tells no age of the oldest message, SQLite and
+  Redis no consumers.
+- Right after a controller has started the numbers of tasks may be absent for a moment, until every worker has told
+  what it counted.
+- Buckets, in seconds: """
+    + ", ".join(f"{bound:g}" for bound in BOUNDS)
+    + "."
+)
+
+
+def metrics() -> str:
+    """A table of all of them."""
+    rows = [
+        f"| `{each.name}` | {each.kind} | {', '.join(f'`{label}`' for label in each.labels) or '-'} | {each.help} |"
+        for each in METRICS
+    ]
+    table = "\n".join(["| metric | type | labels | meaning |", "|---|---|---|---|", *rows])
+    return f"# Metrics\n\n{METRIC_NOTES}\n\n{table}\n"
+
+
+PAGES = {
+    "configuration.md": configuration,
+    "commands.md": commands,
+    "rules.md": checks,
+    "metrics.md": metrics,
+}
 
 
 def main() -> int:

@@ -133,6 +133,20 @@ class OwnRabbit(OwnServer):
     def command(self) -> list[str]:
         return [self.program]
 
+    def ctl(self, *arguments: str) -> str:
+        """What `rabbitmqctl` prints. Raises AssertionError."""
+        own = "/usr/lib/rabbitmq/bin/rabbitmqctl"
+        program = own if os.access(own, os.X_OK) else "rabbitmqctl"
+        command = [program, "--quiet", "--node", f"fleet{self.port}@localhost", *arguments]
+        try:
+            done = subprocess.run(
+                command, env=self.environment(), capture_output=True, text=True, timeout=120, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(error) from error
+        assert done.returncode == 0, f"rabbitmqctl {' '.join(arguments)}: {done.stderr or done.stdout}"
+        return done.stdout
+
     def environment(self) -> dict[str, str]:
         # The machine's own configuration (/etc/rabbitmq) would give us its port and its node's name.
         plugins = self.folder / "enabled_plugins"

@@ -35,7 +35,7 @@ class Broker:
 
     def clean(self) -> None:
         if self.name == "redis":
-            _forget_redis_keys(self.url, self.token)
+            forget_redis_keys(self.url, self.token)
         elif self.name == "amqp":
             _forget_amqp_queues(self.token)
 
@@ -112,13 +112,13 @@ def broker(request: pytest.FixtureRequest, short_folder: Path) -> Iterator[Broke
 
 def make_broker(name: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Broker]:
     """For fixtures that choose the brokers themselves."""
-    url = f"sqlite:///{folder}/broker.db" if name == "sqlite" else request.getfixturevalue(f"{name}_url")
-    broker = Broker(name, url)
+    own = {"sqlite": f"sqlite:///{folder}/broker.db", "memory": "memory://"}
+    broker = Broker(name, own.get(name) or request.getfixturevalue(f"{name}_url"))
     yield broker
     broker.clean()
 
 
-def _forget_redis_keys(url: str, token: str) -> None:
+def forget_redis_keys(url: str, token: str) -> None:
     import redis
 
     with redis.Redis.from_url(url) as client:

@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT
+from tests.support import ROOT, alone
 
 
 def npm_file(package: str, version: str, name: str) -> Path:
     """Skips when npm or its registry can't be reached; under CI that is a failure."""
     home = ROOT / ".cache" / "npm" / f"{package.replace('/', '+')}-{version}"
-    if not (home / name).exists():
-        _unpack(f"{package}@{version}", home)
+    with alone(home):
+        if not (home / name).exists():
+            _unpack(f"{package}@{version}", home)
     return home / name
 
 
@@ -25,7 +26,6 @@ def _unpack(package: str, home: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
         return _unavailable("npm is not installed")
-    home.mkdir(parents=True, exist_ok=True)
     try:
         packed = subprocess.run(
             [npm, "pack", "--silent", package],

@@ -53,7 +53,7 @@ class RunningFleet:
                 start_new_session=True,
             )
         if self.wait_healthy:
-            eventually(lambda: self.status()["state"] == "healthy", within=30, message="healthy")
+            eventually(lambda: self.status()["state"] == "healthy", within=120, message="healthy")
 
     def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a `fleet` command beside the running fleet."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,6 +38,15 @@ def eventually(condition: Callable[[], T], within: float = 10.0, message: str = 
             raise AssertionError(f"not within {within:g} s: {what} (last: {value!r})") from error
         time.sleep(pause)
         pause = min(pause * 1.5, 0.1)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """In one process at a time: what is made once in `folder` and kept for all processes and runs of tests."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def unique(prefix: str = "t") -> str:

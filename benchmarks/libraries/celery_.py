@@ -1,4 +1,4 @@
-"""Celery's side. Late acks, results ignored, events off, protocol 2: what fleet does."""
+"""Celery's side. Late acks, events off, protocol 2; results ignored unless BENCH_RESULTS names a place: as on fleet."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from celery import Celery
 
 from benchmarks.work import BODIES
 
-app = Celery("bench", broker=os.environ["BENCH_BROKER"])
+_RESULTS = os.environ.get("BENCH_RESULTS")
+app = Celery("bench", broker=os.environ["BENCH_BROKER"], backend=_RESULTS)
 app.conf.update(
     task_acks_late=os.environ.get("BENCH_ACKS", "late") == "late",
-    task_ignore_result=True,
+    task_ignore_result=not _RESULTS,
     worker_prefetch_multiplier=int(os.environ.get("BENCH_PREFETCH") or 4),
     task_default_queue=os.environ["BENCH_QUEUE"],
     broker_connection_retry_on_startup=True,

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.work import BODIES
+from benchmarks.work import ASYNC_BODIES, BODIES
 from fleet import task
 
 APP = "benchmarks.libraries.fleet_"
-tasks = {name: task(name=name)(body) for name, body in BODIES.items()}
+bodies = {**BODIES, **(ASYNC_BODIES if os.environ.get("BENCH_POOL") == "asyncio" else {})}
+tasks: dict[str, Any] = {name: task(name=name)(body) for name, body in bodies.items()}
 
 
 def send(name: str, *args: Any) -> None:
@@ -26,7 +27,7 @@ def close() -> None:
     pass
 
 
-def launch(folder: Path) -> Path:
+def launch(folder: Path, app: str = APP) -> Path:
     """Write the file that `python -m fleet.worker` reads. By BENCH_POOL, BENCH_CONCURRENCY and others."""
     from fleet.spec import BrokerSpec, QueueSpec, RouteSpec, RoutingSpec, WorkerLaunch, WorkerSpec
 
@@ -38,13 +39,14 @@ def launch(folder: Path) -> Path:
     spec = WorkerSpec(
         fleet="bench",
         group="bench",
-        app=(APP,),
+        app=(app,),
         pythonpath=(str(Path(__file__).parents[2]),),
         broker=broker,
         queues=(queue,),
         pool=os.environ["BENCH_POOL"],
         concurrency=int(os.environ["BENCH_CONCURRENCY"]),
         prefetch=int(prefetch) if prefetch else None,
+        log_level="WARNING",  # as the peers
     )
     file = folder / "launch.json"
     file.write_text(

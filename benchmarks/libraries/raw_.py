@@ -15,7 +15,7 @@ _message = encode(Call("00000000-0000-0000-0000-000000000000", "noop"), origin="
 def _over_redis() -> Callable[[], Any]:
     import redis
 
-    from fleet.broker.transports.redis.envelope import seal
+    from fleet.broker.redis.envelope import seal
 
     client = redis.Redis.from_url(URL)
     raw = seal(_message, "bench.0", "", QUEUE)

@@ -9,7 +9,7 @@ from typing import Any
 
 from taskiq_redis import ListQueueBroker, RedisStreamBroker
 
-from benchmarks.work import BODIES, marks
+from benchmarks.work import ASYNC_BODIES
 
 URL, QUEUE = os.environ["BENCH_BROKER"], os.environ["BENCH_QUEUE"]
 broker: Any
@@ -20,24 +20,7 @@ else:
 loop = asyncio.new_event_loop()
 
 
-async def _noop() -> None:
-    BODIES["noop"]()
-
-
-async def _stamp(sent: int) -> None:
-    BODIES["stamp"](sent)
-
-
-async def _pause(seconds: float) -> None:
-    marks.began()
-    await asyncio.sleep(seconds)
-    marks.ended(timed=True)
-
-
-tasks = {
-    name: broker.register_task(body, task_name=name)
-    for name, body in {"noop": _noop, "stamp": _stamp, "pause": _pause}.items()
-}
+tasks = {name: broker.register_task(body, task_name=name) for name, body in ASYNC_BODIES.items()}
 
 
 def send(name: str, *args: Any) -> None:

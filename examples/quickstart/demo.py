@@ -130,6 +130,8 @@ def main() -> None:
     done = PAGES + tile_count
     wait_until(lambda: succeeded() >= done or gone(), 10, "counting")
     subprocess.run([*FLEET, "status"], check=False)
+    login = subprocess.run([*FLEET, "dashboard"], capture_output=True, text=True, check=False)
+    say(f"the web page, with a login that works once: {login.stdout.strip() or login.stderr.strip()}")
     say("edit fleet.toml and watch the fleet follow; `.venv/bin/fleet status` shows it; Ctrl-C ends it")
 
 

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-# Credentials end at the last "@": a password may hold "@", ":" and, badly escaped, even "/".
-_CREDENTIALS = re.compile(r"(?<=://)([^\s/:@]*)(:\S*)?@(?=[^@\s]*$)")
-_SECRET = re.compile(r"([?&][^=&;]*(?:password|passwd|secret|token|key)[^=&;]*=)[^&;#]*", re.IGNORECASE)
-_FAMILIES = {
-    **dict.fromkeys(("amqps", "pyamqp"), "amqp"),
-    **dict.fromkeys(("rediss", "valkey", "valkeys", "sentinel", "redis+socket", "valkey+socket"), "redis"),
-}
+from fleet.broker.delivery import BrokerUnavailable
+from fleet.broker_url.masking import mask_url, scrub
+from fleet.broker_url.mistakes import mistakes
+from fleet.broker_url.parts import family as scheme
 
-
-def mask_url(url: str) -> str:
-    """`url` fit for logs and errors: passwords and secret parameters become `***`; user and host stay."""
-    return ";".join(_mask(part) for part in url.split(";"))
+__all__ = ["mask_url", "opening", "refuse_bad_url", "scheme", "scrub", "sqlite_path", "unavailable"]
 
 
-def _mask(url: str) -> str:
-    plain = _SECRET.sub(r"\1***", url)
-    return _CREDENTIALS.sub(lambda match: f"{match[1]}:***@" if match[2] else match[0], plain)
+def refuse_bad_url(url: str, options: Mapping[str, Any] | None = None) -> None:
+    """Raises BrokerUnavailable in fleet's words: a driver's may show the password, or crash."""
+    for mistake in mistakes(url, options):
+        if not mistake.harmless:
+            remedy = f"; {mistake.help}" if mistake.help else ""
+            raise BrokerUnavailable(f"{mask_url(url)}: {mistake.text}{remedy}")
 
 
-def scheme(url: str) -> str:
-    """The family of a URL: "amqp", "redis", "sqlite" …; TLS and driver variants count as their family."""
-    name = url.partition("://")[0].lower()
-    return _FAMILIES.get(name, name)
+def unavailable(url: str, error: BaseException) -> BrokerUnavailable:
+    """What a driver raised, without what it repeats of the URL's secrets."""
+    return BrokerUnavailable(f"{mask_url(url)}: {scrub(str(error), url) or type(error).__name__}")
+
+
+@contextmanager
+def opening(url: str) -> Iterator[None]:
+    """While a driver reads a URL and options: what it raises for one that it does not take is no bug of fleet's."""
+    try:
+        yield
+    except (TypeError, ValueError, LookupError, AttributeError, ImportError) as error:
+        raise unavailable(url, error) from error
 
 
 def sqlite_path(url: str) -> Path:

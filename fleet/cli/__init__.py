@@ -13,10 +13,15 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-import click
+from fleet.early_signals import end_at_once_as_process_1
 
-from fleet import __version__
-from fleet.cli.exits import Exit
+end_at_once_as_process_1()  # before all that takes its time
+
+import click  # noqa: E402
+
+from fleet import __distribution__, __version__  # noqa: E402
+from fleet.cli.exits import Exit  # noqa: E402
+from fleet.cli.guard import guard_output  # noqa: E402
 
 COMMANDS = {
     "init": "fleet.cli.init:command",
@@ -25,7 +30,12 @@ COMMANDS = {
     "schema": "fleet.cli.schema:command",
     "up": "fleet.cli.up:command",
     "status": "fleet.cli.status:command",
+    "top": "fleet.cli.top:command",
+    "dashboard": "fleet.cli.dashboard:command",
+    "metrics": "fleet.cli.metrics:command",
     "simulate": "fleet.cli.simulate:command",
+    "bench": "fleet.cli.bench:command",
+    "advise": "fleet.cli.advise:command",
     "plan": "fleet.cli.plan:command",
     "reload": "fleet.cli.reload:command",
     "restart": "fleet.cli.restart:command",
@@ -37,7 +47,13 @@ COMMANDS = {
     "send": "fleet.cli.send:command",
     "route": "fleet.cli.route:command",
     "dead": "fleet.cli.dead:command",
+    "delayed": "fleet.cli.delayed:command",
+    "schedule": "fleet.cli.schedule:command",
     "down": "fleet.cli.down:command",
+    "worker": "fleet.cli.worker:command",
+    "view": "fleet.cli.view:command",
+    "export": "fleet.cli.export:command",
+    "completion": "fleet.cli.completion:command",
 }
 
 
@@ -59,12 +75,18 @@ class Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if not name.startswith("-") and not _is_there(name):
-            from difflib import get_close_matches
-
-            near = get_close_matches(name, self.list_commands(ctx), n=1)
-            guess = f"; did you mean `fleet {near[0]}`?" if near else "; `fleet --help` lists them"
-            ctx.fail(f"no command {name!r}{guess}")
+            ctx.fail(f"no command {name!r}{self._instead(ctx, name)}")
         return super().resolve_command(ctx, args)
+
+    def _instead(self, ctx: click.Context, name: str) -> str:
+        from difflib import get_close_matches
+
+        from fleet.cli.foreign_verbs import ANSWERS
+
+        if answer := ANSWERS.get(name.lower()):
+            return f": {answer}"
+        near = get_close_matches(name, self.list_commands(ctx), n=1)
+        return f"; did you mean `fleet {near[0]}`?" if near else "; `fleet --help` lists them"
 
 
 def _is_there(name: str) -> bool:
@@ -73,7 +95,7 @@ def _is_there(name: str) -> bool:
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="fleet", message="%(prog)s %(version)s")
+@click.version_option(__version__, prog_name="fleet", message=f"%(prog)s %(version)s ({__distribution__})")
 def root() -> None:
     """Declare your workers in fleet.toml; fleet makes it true and keeps it true."""
 
@@ -87,6 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # The process is ours. Imports allocate much and free nothing: looking for garbage then, and once more at
     # the end, takes a tenth of a short command.
     gc.set_threshold(50_000)
+    guard_output()
     code = _run(arguments)
     gc.freeze()
     sys.exit(code)

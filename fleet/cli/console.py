@@ -20,12 +20,17 @@ from types import FrameType
 
 import click
 
-from fleet.cli.logfiles import Ends, Follower
-from fleet.cli.logfiles import select as select_logs
-from fleet.cli.logprinter import LogPrinter
+from fleet import program_labels
+from fleet.cli.guard import guard_output
 from fleet.cli.options import coloured
+from fleet.cli.views.log_lines import LogPrinter
+from fleet.duration_words import measured
+from fleet.log_files import Ends, Follower
+from fleet.log_files import select as select_logs
+from fleet.slot_names import slot_of_program
 from fleet.statedir import StateDir
 from fleet.supervisor.client import Snapshot, SupervisorClient, SupervisorUnavailable
+from fleet.visible import visible
 
 _LOOK_AFTER_SECONDS = 0.1
 _LOOK_AT_LEAST_EVERY_SECONDS = 0.5
@@ -65,7 +70,7 @@ class Console:
         if end and json.loads(end)["at_once"]:
             self._note_hurry()
         self._print_notices()
-        self._say(self._farewell(end))
+        self._say(self._how_it_ended(end))
 
     def _supervisor_gone(self, within: float) -> bool:
         readable, _, _ = select.select([_STDIN], [], [], within)
@@ -117,23 +122,23 @@ class Console:
 
     def _note_controller(self, snapshot: Snapshot, before: int) -> int:
         """Workers' crashes are in the controller's log; its own can't be."""
-        for program in snapshot.programs:
-            if program.labels.get("role") == "controller" and program.last_exit and program.restarts > before:
-                crashed = "was restarted" if program.last_exit.code == 0 else "crashed and was started again"
-                self._notices.append(f"the controller {crashed}; the workers go on working")
-                return program.restarts
-        return before
+        own = program_labels.controller(snapshot.programs)
+        if own is None or own.last_exit is None or own.restarts <= before:
+            return before
+        crashed = "was restarted" if own.last_exit.code == 0 else "crashed and was started again"
+        self._notices.append(f"the controller {crashed}; the workers go on working")
+        return own.restarts
 
     def _print_notices(self) -> None:
         while self._notices:
             self._say(self._notices.pop(0))
 
-    def _farewell(self, message: bytes) -> str:
-        after = f"{self._name} stopped after {duration(time.monotonic() - self._began)}"
+    def _how_it_ended(self, message: bytes) -> str:
+        after = f"{self._name} stopped after {measured(time.monotonic() - self._began)}"
         if not message:
             why = self._last_words() or "it was killed"
             return f"{self._name}: the supervisor is gone ({why}); the workers drain and end by themselves"
-        if killed := [_slot(name) for name in json.loads(message)["killed"]]:
+        if killed := [slot_of_program(name) for name in json.loads(message)["killed"]]:
             names = ", ".join(sorted(killed))
             return f"{after}; killed before the end of their work: {names}. It goes back to the broker."
         return f"{after}; all work in flight was finished or given back"
@@ -145,28 +150,13 @@ class Console:
         return ""
 
     def _say(self, text: str) -> None:
+        text = visible(text)
         click.echo(click.style(text, bold=True) if coloured(sys.stderr) else text, err=True)
 
 
 def next_pause(pause: float, *, printed: bool) -> float:
     """Seconds until the next look: often while there is output, for a look reads from each log there is."""
     return _LOOK_AFTER_SECONDS if printed else min(pause * _PATIENCE, _LOOK_AT_LEAST_EVERY_SECONDS)
-
-
-def duration(seconds: float) -> str:
-    """As people say it: "4.2 s", "3 min 20 s", "5 h 3 min"."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min"
-
-
-def _slot(full_name: str) -> str:
-    group, _, name = full_name.partition(":")
-    return name if group == "fleet" else f"{group}/{name.partition('.')[0]}"
 
 
 def _read_all(fd: int) -> bytes:
@@ -178,6 +168,7 @@ def _read_all(fd: int) -> bytes:
 
 def main() -> None:
     """Ends silently when nobody reads its output any more."""
+    guard_output()
     folder, name, starts = sys.argv[1:]
     sizes = {Path(path): size for path, size in json.loads(starts).items()}
     try:

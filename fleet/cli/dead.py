@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from fleet.cli.dead_choice import Choice, opened
 from fleet.cli.exits import Exit
-from fleet.cli.options import Failure, env_option, file_option, json_option
+from fleet.cli.options import AtLeast, Failure, env_option, file_option, json_option
+from fleet.cli.running.dead_choice import Choice, opened
+from fleet.visible import visible
 
 if TYPE_CHECKING:
-    from fleet.broker.graves.epitaph import Epitaph
+    from fleet.broker.dead_letter_record import DeadLetterRecord
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-@click.group()
+@click.group(short_help="List, show, retry or delete messages that failed for good.")
 def command() -> None:
     """The dead-letter queues: messages that failed for good, or killed their workers too often."""
 
@@ -38,17 +40,17 @@ def common(function: Function) -> Function:
 
 
 @command.command("list")
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Show that many.")
+@click.option("--limit", type=AtLeast(1), default=50, show_default=True, help="Show that many.")
 @common
 def list_dead(
     *, limit: int, names: tuple[str, ...], file: Path | None, env: str | None, as_json: bool
 ) -> int:
     """The oldest dead messages of each queue, and why they died."""
-    from fleet.cli.dead_view import as_dict, as_table
+    from fleet.cli.views.dead import as_dict, as_table
 
-    with opened(file, env, names) as yard:
-        total = yard.sifting.total() if yard.sifting else 0
-        found = yard.sifting.look(yard.selects, limit) if yard.sifting else []
+    with opened(file, env, names) as dead:
+        total = dead.browser.total() if dead.browser else 0
+        found = dead.browser.look(dead.selects, limit) if dead.browser else []
     if as_json:
         messages = [as_dict(each) for each in found]
         click.echo(json.dumps({"total": total, "messages": messages}, indent=2))
@@ -61,23 +63,23 @@ def list_dead(
     return Exit.OK
 
 
-@command.command("show")
+@command.command("show", short_help="All about one dead message: arguments, reason, traceback.")
 @click.argument("ident", metavar="ID")
 @common
 def show_dead(
     *, ident: str, names: tuple[str, ...], file: Path | None, env: str | None, as_json: bool
 ) -> int:
     """All about the dead message ID: arguments, reason, traceback, worker. A part of the id will do."""
-    from fleet.cli.dead_view import as_dict, as_text
+    from fleet.cli.views.dead import as_dict, as_text
 
-    def meant(epitaph: Epitaph) -> bool:
-        return yard.selects(epitaph) and ident in epitaph.id
+    def meant(record: DeadLetterRecord) -> bool:
+        return dead.selects(record) and ident in record.id
 
-    with opened(file, env, names) as yard:
-        found = yard.sifting.look(meant, 2) if yard.sifting else []
+    with opened(file, env, names) as dead:
+        found = dead.browser.look(meant, 2) if dead.browser else []
     if not found:
         raise Failure(f"no dead message with id {ident}: `fleet dead list` shows them")
-    if len({epitaph.id for epitaph in found}) > 1:
+    if len({record.id for record in found}) > 1:
         raise Failure(f"{ident!r} is part of several ids, {found[0].id} and {found[1].id} among them")
     click.echo(json.dumps(as_dict(found[0]), indent=2) if as_json else as_text(found[0]))
     return Exit.OK
@@ -101,21 +103,24 @@ def retry_dead(
     Each is on its queue, confirmed, before it leaves the dead-letter queue: none is lost. Retries and
     deliveries are counted anew, and `expires` no longer holds. Exit code 1: some could not be sent back.
     """
-    homeless: list[Epitaph] = []
-    with opened(file, env, names) as yard:
-        choice = Choice(yard, idents, everything)
-        progress = Progress("sent back", yard.total_if(everything))
-        for moved, left in yard.sifting.bring_back(choice) if yard.sifting else ():
-            homeless += left
-            progress.add(moved)
+    homeless: list[DeadLetterRecord] = []
+    with opened(file, env, names) as dead:
+        choice = Choice(dead, idents, everything)
+        progress = Progress("sent back", dead.total_if(everything))
+        chosen = _Chosen("dead-retry", file, env, idents, names)
+        with _noted("sent back", chosen) as counts:
+            for moved, left in dead.browser.bring_back(choice) if dead.browser else ():
+                homeless += left
+                progress.add(moved)
+                counts.append(moved)
     if as_json:
-        ids = {"not_found": choice.not_found(), "stay": [epitaph.id for epitaph in homeless]}
+        ids = {"not_found": choice.not_found(), "stay": [record.id for record in homeless]}
         click.echo(json.dumps({"retried": progress.count, **ids}, indent=2))
     else:
         click.echo(f"sent back {messages(progress.count)}")
-    for epitaph in homeless[:10]:
-        where = f"queue {epitaph.queue!r} is not declared any more" if epitaph.queue else "from which queue?"
-        click.echo(f"{epitaph.id} stays in {epitaph.dead_letter}: {where}", err=True)
+    for record in homeless[:10]:
+        where = f"queue {record.queue!r} is not declared any more" if record.queue else "from which queue?"
+        click.echo(visible(f"{record.id} stays in {record.dead_letter}: {where}"), err=True)
     choice.tell_not_found()
     return Exit.FINDINGS if homeless or choice.not_found() else Exit.OK
 
@@ -136,19 +141,45 @@ def purge_dead(
     as_json: bool,
 ) -> int:
     """Delete dead messages for ever. Asks first, and needs --yes where nobody can be asked."""
-    with opened(file, env, names) as yard:
-        choice = Choice(yard, idents, everything)
+    with opened(file, env, names) as dead:
+        choice = Choice(dead, idents, everything)
         if not yes:
-            _ask(f"delete {messages(yard.total_if(True) if everything else len(idents))} for ever?")
-        progress = Progress("deleted", yard.total_if(everything))
-        for dropped in yard.sifting.drop(choice) if yard.sifting else ():
-            progress.add(dropped)
+            _ask(f"delete {messages(dead.total_if(True) if everything else len(idents))} for ever?")
+        progress = Progress("deleted", dead.total_if(everything))
+        with _noted("deleted", _Chosen("dead-purge", file, env, idents, names)) as counts:
+            for dropped in dead.browser.drop(choice) if dead.browser else ():
+                progress.add(dropped)
+                counts.append(dropped)
     if as_json:
         click.echo(json.dumps({"purged": progress.count, "not_found": choice.not_found()}, indent=2))
     else:
         click.echo(f"deleted {messages(progress.count)}")
     choice.tell_not_found()
     return Exit.FINDINGS if choice.not_found() else Exit.OK
+
+
+@contextmanager
+def _noted(done: str, chosen: _Chosen) -> Iterator[list[int]]:
+    """Collects how many messages were dealt with, and notes it, however it ends: half of it done is done, too."""
+    from fleet.cli.running.audit import MOST_IDS, note
+
+    counts: list[int] = []
+    try:
+        yield counts
+    finally:
+        which = {"ids": list(chosen.idents[:MOST_IDS])} if chosen.idents else {"all": True}
+        outcome = f"{done} {messages(sum(counts))}"
+        note(chosen.file, chosen.env, chosen.verb, outcome, **which, queues=list(chosen.names))
+
+
+class _Chosen(NamedTuple):
+    """What a command is about, as it was given."""
+
+    verb: str
+    file: Path | None
+    env: str | None
+    idents: tuple[str, ...]
+    names: tuple[str, ...]
 
 
 def _ask(question: str) -> None:

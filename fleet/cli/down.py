@@ -20,20 +20,20 @@ _REPEAT_SECONDS = 10.0
 _PATIENCE_SECONDS = 30.0
 
 
-@click.command()
+@click.command(short_help="Stop the fleet: finish what runs, give back the rest.")
 @click.option("--now", is_flag=True, help="Don't drain: what is unfinished goes back to the broker.")
 @file_option
 @env_option
 def command(now: bool, file: Path | None, env: str | None) -> int:
     """Stop the fleet: finish what is in flight, give back what has not started. Waits until all is gone."""
-    from fleet.cli.locate import locate
-    from fleet.cli.telling import leave_word
+    from fleet.cli.file.locate import locate
+    from fleet.cli.running.commands import leave_word
     from fleet.supervisor import lock
     from fleet.supervisor.client import SupervisorClient
 
     path, state = locate(file, env)
     if lock.holder(state) is None:
-        raise Failure(f"the fleet of {path} is not running", Exit.NOT_RUNNING)
+        raise Failure(f"the fleet of {path} is not running: there is nothing to stop", Exit.NOT_RUNNING)
     leave_word(state, "down", now=now or None)
     client = SupervisorClient(state.supervisor_socket)
     _ask(state, client, now=now)
@@ -83,7 +83,7 @@ def _busy(client: SupervisorClient) -> str:
 
 
 def _workers(snapshot: Snapshot) -> list[str]:
-    workers = [
-        program for program in snapshot.programs if program.pid and program.labels.get("role") == "worker"
-    ]
-    return sorted(f"{program.group}/{program.labels['replica']}" for program in workers)
+    from fleet import program_labels
+
+    alive = (program for program in program_labels.workers(snapshot.programs) if program.pid)
+    return sorted(program_labels.WorkerLabels.of(program).slot for program in alive)

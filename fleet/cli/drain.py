@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from fleet.cli.options import env_option, file_option, json_option
-from fleet.cli.telling import duration, for_option, reason_option, tell
+from fleet.cli.running.commands import duration, for_option, reason_option, tell
 
 
-@click.command()
+@click.command(short_help="Let a group finish what it has, and end its workers.")
 @click.argument("group", metavar="GROUP")
 @for_option
 @reason_option

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 import click
 
 from fleet.cli.exits import Exit
-from fleet.cli.loading import terminal_width
+from fleet.cli.file.loading import terminal_width
 from fleet.cli.options import Failure, coloured, json_option
 
 if TYPE_CHECKING:
     from fleet.rules.registry import Rule
 
 _FIXES = {"safe": "; --fix mends it", "unsafe": "; --fix --unsafe mends it", None: ""}
+_MOST_NAMES = 5
 _MARKS = {"safe": "  (--fix)", "unsafe": "  (--fix --unsafe)", None: ""}
 
 
-@click.command()
+@click.command(short_help="Explain a check of `fleet validate`, by its code or name.")
 @click.argument("code", required=False)
 @json_option
 def command(*, code: str | None, as_json: bool) -> int:
@@ -45,6 +46,8 @@ def _find(code: str, rules: dict[str, Rule]) -> Rule:
     if wanted in rules:
         return rules[wanted]
     near = get_close_matches(wanted, rules, n=3) + get_close_matches(code.lower(), names, n=1)
+    about = [name for name in names if code.lower() in name.split("-")][:_MOST_NAMES]
+    near = list(dict.fromkeys([*about, *near]))
     hint = f"; did you mean {' or '.join(near)}?" if near else ":"
     raise Failure(f"there is no check {code}{hint} `fleet explain` lists them all", Exit.USAGE)
 

@@ -9,17 +9,15 @@ from pathlib import Path
 import click
 
 from fleet.cli.exits import Exit
-from fleet.cli.options import Failure, env_option
+from fleet.cli.options import AtLeast, Failure, env_option
 
 _LOOK_EVERY_SECONDS = 0.1
 
 
-@click.command()
+@click.command(short_help="Print the logs of the workers and the controller.")
 @click.argument("worker", metavar="[GROUP[/N]]", required=False)
 @click.option("-f", "--follow", "follow", is_flag=True, help="Go on printing what is written.")
-@click.option(
-    "-n", "--lines", "count", type=click.IntRange(min=0), default=100, show_default=True, help="Last lines."
-)
+@click.option("-n", "--lines", "count", type=AtLeast(0), default=100, show_default=True, help="Last lines.")
 @click.option("--file", type=click.Path(path_type=Path), help="The fleet.toml to use, as everywhere.")
 @env_option
 def command(worker: str | None, follow: bool, count: int, file: Path | None, env: str | None) -> int:
@@ -28,9 +26,9 @@ def command(worker: str | None, follow: bool, count: int, file: Path | None, env
     GROUP are all workers of a group, GROUP/N is one replica with those before it, `controller` the
     controller.
     """
-    from fleet.cli.locate import locate
-    from fleet.cli.logfiles import Follower, last_lines, log_files, select, sizes
-    from fleet.cli.logprinter import LogPrinter
+    from fleet.cli.file.locate import locate
+    from fleet.cli.views.log_lines import LogPrinter
+    from fleet.log_files import Follower, last_lines, log_files, select, sizes
 
     _, state = locate(file, env)
     wanted = select(worker)

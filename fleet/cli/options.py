@@ -1,4 +1,4 @@
-"""What all verbs share: the options -f, --env and --json, and how a verb fails.
+"""The options that all verbs share, -f, --env and --json, and how a verb fails.
 
 How to write a verb, in fleet/cli/VERB.py:
 
@@ -8,7 +8,7 @@ How to write a verb, in fleet/cli/VERB.py:
     @json_option            # as_json: bool
     def command(file, env, as_json) -> int:
         \"\"\"One line for `fleet --help`, then the rest.\"\"\"
-        from fleet.cli.loading import load_fleet      # imports inside: the module itself may load click only
+        from fleet.cli.file.loading import load_fleet      # imports inside: the module itself may load click only
         fleet = load_fleet(file, env, exit_code=Exit.BAD_CONFIG)
         ...
         return Exit.OK
@@ -32,6 +32,7 @@ from typing import IO, Any, TypeVar
 import click
 
 from fleet.cli.exits import Exit
+from fleet.visible import visible_lines
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -46,7 +47,7 @@ class Failure(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         stream = file or sys.stderr
         label = click.style("Error", fg="red", bold=True) if coloured(stream) else "Error"
-        click.echo(f"{label}: {self.message}", file=stream)
+        click.echo(f"{label}: {visible_lines(self.message)}", file=stream)
 
 
 def file_option(function: Function) -> Function:
@@ -67,6 +68,27 @@ def env_option(function: Function) -> Function:
 def json_option(function: Function) -> Function:
     """--json as `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")(function)
+
+
+class AtLeast(click.types.IntParamType):
+    """A whole number from `least` on."""
+
+    name = "number"
+
+    def __init__(self, least: int) -> None:
+        self.least = least
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return "N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            self.fail(f"{value!r} is no whole number: give {self.least} or more", param, ctx)
+        if number < self.least:
+            self.fail(f"{number} is too small: give {self.least} or more", param, ctx)
+        return number
 
 
 def columns(otherwise: int) -> int:

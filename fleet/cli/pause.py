@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from fleet.cli.options import env_option, file_option, json_option
-from fleet.cli.telling import duration, for_option, group_or_queue, queue_option, reason_option, tell
+from fleet.cli.running.commands import duration, for_option, group_or_queue, queue_option, reason_option, tell
 
 
-@click.command()
+@click.command(short_help="Let a group, or all groups of a queue, take no more.")
 @click.argument("group", metavar="[GROUP]", required=False)
 @queue_option
 @for_option

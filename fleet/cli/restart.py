@@ -9,12 +9,16 @@ import click
 from fleet.cli.exits import Exit
 from fleet.cli.options import Failure, env_option, file_option, json_option
 from fleet.cli.reload import show
-from fleet.cli.telling import reason_option
+from fleet.cli.running.commands import reason_option
 
 
-@click.command()
+@click.command(short_help="Replace workers by new ones, without losing a message.")
 @click.argument("what", metavar="[GROUP[/N]]", required=False)
-@click.option("--controller", is_flag=True, help="Only the controller, onto new code; every worker stays.")
+@click.option(
+    "--controller",
+    is_flag=True,
+    help="Restart only the controller, so that it loads new code; the workers stay.",
+)
 @reason_option
 @file_option
 @env_option
@@ -33,13 +37,13 @@ def command(
 
     Waits until it is done. Exits 1 when new workers fail: then the old ones go on.
     """
-    from fleet.cli.locate import locate
+    from fleet.cli.file.locate import locate
 
     path, state = locate(file, env)
     if controller:
         if what is not None:
             raise Failure("name a GROUP or --controller, not both", Exit.USAGE)
-        from fleet.cli.upgrading import restart_controller
+        from fleet.cli.running.restart_controller import restart_controller
 
         return restart_controller(path, state, as_json)
     return show(path, state, "/commands/restart", as_json, {**_target(what), "reason": reason})

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from fleet.cli.options import env_option, file_option, json_option
-from fleet.cli.telling import group_or_queue, queue_option, tell
+from fleet.cli.running.commands import group_or_queue, queue_option, tell
 
 
-@click.command()
+@click.command(short_help="End what `fleet pause` or `fleet drain` began.")
 @click.argument("group", metavar="[GROUP]", required=False)
 @queue_option
 @file_option

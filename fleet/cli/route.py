@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fleet.tasks.routing import Routing
 
 
-@click.command()
+@click.command(short_help="Show which rule takes a task, and to which queue.")
 @click.argument("task")
 @file_option
 @env_option
@@ -24,16 +24,22 @@ if TYPE_CHECKING:
 def command(*, task: str, file: Path | None, env: str | None, as_json: bool) -> int:
     """Show which rule of fleet.toml takes TASK, and to which queue. Exit code 1: none does.
 
-    A queue that the code names itself, by @task(queue=...) or .options(queue=...), goes before the rules.
+    A queue that the code names itself, by @task(queue=...) or .options(queue=...), goes before the rules. A task of a
+    Celery app that no rule takes goes where the app's own router sends it; the app is imported for that.
     """
     from fleet.broker.router import Unroutable
-    from fleet.cli.routing import line_of_rule, load_routing
+    from fleet.cli.file.celery_routes import celery_queue
+    from fleet.cli.file.routing import line_of_rule, load_routing
 
     rules = load_routing(file, env)
     match = rules.router.match(task)
     line = None if match is None else line_of_rule(rules.source, match.index, env)
+    by_celery = None if match else celery_queue(file, env, task)
     if as_json:
-        click.echo(json.dumps(_as_dict(task, rules, match, line), indent=2))
+        told = _as_dict(task, rules, match, line)
+        click.echo(json.dumps({**told, "queue": told["queue"] or by_celery}, indent=2))
+    elif by_celery is not None:
+        click.echo(f"{task} → queue {by_celery}\n  by the router of the Celery app")
     elif match is not None:
         click.echo(_as_text(task, rules, match, line))
     else:
@@ -41,7 +47,7 @@ def command(*, task: str, file: Path | None, env: str | None, as_json: bool) -> 
             rules.router.route(task, source=str(rules.source))
         except Unroutable as error:
             raise Failure(str(error)) from None
-    return Exit.FINDINGS if match is None else Exit.OK
+    return Exit.FINDINGS if match is None and by_celery is None else Exit.OK
 
 
 def _as_dict(task: str, rules: Routing, match: Match | None, line: int | None) -> dict[str, Any]:

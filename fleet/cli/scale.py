@@ -8,10 +8,10 @@ import click
 
 from fleet.cli.exits import Exit
 from fleet.cli.options import Failure, env_option, file_option, json_option
-from fleet.cli.telling import duration, for_option, reason_option, tell
+from fleet.cli.running.commands import duration, for_option, reason_option, tell
 
 
-@click.command()
+@click.command(short_help="Give a group another number of workers, until further notice.")
 @click.argument("what", metavar="GROUP=N")
 @for_option
 @reason_option
@@ -28,7 +28,10 @@ def command(
     """
     group, found, number = what.partition("=")
     if not group or not found or not (number == "file" or number.isdecimal()):
-        raise Failure(f"{what}: expected GROUP=N, as in http=4, or GROUP=file", Exit.USAGE)
+        raise Failure(
+            f"{what}: expected GROUP=N, as in http=4; GROUP=file goes back to the number in the file",
+            Exit.USAGE,
+        )
     replicas = None if number == "file" else int(number)
     for_seconds = duration(lasting)
     return tell(

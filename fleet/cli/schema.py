@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 
-@click.command()
+@click.command(short_help="Print the JSON Schema of fleet.toml, for editors.")
 def command() -> None:
     """Print the JSON Schema of fleet.toml, for editors that complete and check by it."""
     import json

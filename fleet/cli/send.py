@@ -10,16 +10,17 @@ from typing import Any
 import click
 
 from fleet.cli.exits import Exit
-from fleet.cli.options import Failure, env_option, file_option, json_option
+from fleet.cli.options import AtLeast, Failure, env_option, file_option, json_option
+from fleet.visible import visible
 
 
-@click.command()
+@click.command(short_help="Send a message to a task, by the routes of fleet.toml.")
 @click.argument("task")
 @click.argument("arguments", metavar="[ARG...]", nargs=-1)
 @click.option("--kwargs", metavar="JSON", help="Keyword arguments: '{\"width\": 320}'.")
 @click.option("--delay", metavar="DURATION", help='Hand it out that much later: "10s".')
 @click.option("--queue", help="Send to this queue whatever the routes say.")
-@click.option("--count", type=click.IntRange(min=1), default=1, help="So many messages, all alike.")
+@click.option("--count", type=AtLeast(1), default=1, help="So many messages, all alike.")
 @file_option
 @env_option
 @json_option
@@ -39,9 +40,8 @@ def command(
 
     Each ARG is read as JSON, and taken as text when it isn't. The task's code is not imported: whether it
     exists and takes these arguments only the worker can tell. Returns once the messages are on the broker.
+    Only a task of a Celery app that no rule takes is looked up in the app, for its own router to choose.
     """
-    from fleet.cli.handing import hand_in
-
     message = {
         "task": task,
         "args": [_json_or_text(argument) for argument in arguments],
@@ -49,34 +49,78 @@ def command(
         "queue": queue,
         "delay_seconds": _seconds(delay),
     }
-    handed_in = hand_in(file, env, message) if count == 1 else None
-    target, sent = handed_in or _send(file, env, message, count)
+    target, sent = _routed(file, env, message, count)
     if as_json:
         click.echo(json.dumps({"task": task, "queue": target, "ids": sent}, indent=2))
     elif count == 1:
-        click.echo(f"sent {task} to queue {target}: {sent[0]}")
+        click.echo(visible(f"sent {task} to queue {target}: {sent[0]}"))
     else:
-        click.echo(f"sent {count} messages of {task} to queue {target}")
+        click.echo(visible(f"sent {count} messages of {task} to queue {target}"))
     return Exit.OK
+
+
+def _routed(file: Path | None, env: str | None, message: dict[str, Any], count: int) -> tuple[str, list[str]]:
+    """The queue, and the ids. What no rule takes goes where a Celery app's own router sends it."""
+    from fleet.cli.running.send import Unrouted
+
+    try:
+        return _hand_over(file, env, message, count)
+    except Unrouted:
+        from fleet.cli.file.celery_routes import celery_queue
+
+        chosen = None if message["queue"] else celery_queue(file, env, message["task"])
+        if chosen is None:
+            raise
+        return _hand_over(file, env, {**message, "queue": chosen}, count)
+
+
+def _hand_over(
+    file: Path | None, env: str | None, message: dict[str, Any], count: int
+) -> tuple[str, list[str]]:
+    """To the controller, which notes it, or to the broker."""
+    from fleet.cli.running.send import hand_in
+
+    if count == 1 and (handed_in := hand_in(file, env, message)) is not None:
+        return handed_in
+    target, sent = _send(file, env, message, count)
+    _note(file, env, message["task"], target, sent)
+    return target, sent
+
+
+def _note(file: Path | None, env: str | None, task: str, queue: str, sent: list[str]) -> None:
+    from fleet.cli.running.audit import MOST_IDS, note
+
+    many = f"{len(sent)} messages of " if len(sent) > 1 else ""
+    note(
+        file, env, "send", f"sent {many}{task}", task=task, queue=queue, count=len(sent), ids=sent[:MOST_IDS]
+    )
 
 
 def _send(file: Path | None, env: str | None, message: dict[str, Any], count: int) -> tuple[str, list[str]]:
     """The queue, and the ids of the messages."""
-    from fleet.cli.routing import load_routing
+    from fleet.cli.file.routing import load_routing
 
     rules = load_routing(file, env)  # before the others: it makes pydantic quick
-    from fleet.broker.delivery import BrokerUnavailable
+    from fleet.broker.delivery import BrokerUnavailable, MessageTooLarge, Refused
     from fleet.broker.router import Unroutable
+    from fleet.cli.running.send import Unrouted
+    from fleet.tasks.send_options import SendOptions
     from fleet.tasks.sending import UnknownQueue, destination, send_many
-    from fleet.tasks.task import SendOptions
 
     task, call = message["task"], (message["args"], message["kwargs"])
     options = SendOptions(queue=message["queue"], delay_seconds=message["delay_seconds"])
     try:
         target, _ = destination(rules, task, options)
         sent = send_many(task, repeat(call, count), options, rules=rules)
-    except (Unroutable, UnknownQueue) as error:
+    except Unroutable as error:
+        raise Unrouted(str(error)) from error
+    except (UnknownQueue, MessageTooLarge) as error:
         raise Failure(str(error)) from error
+    except Refused as error:
+        taken = count - len(error.postings)
+        raise Failure(
+            f"the broker did not take it: {error}" + (f"; it took {taken} of {count}" if taken else "")
+        ) from error
     except BrokerUnavailable as error:
         raise Failure(f"the broker can't be reached: {error}") from error
     return target.name, sent
@@ -85,7 +129,7 @@ def _send(file: Path | None, env: str | None, message: dict[str, Any], count: in
 def _json_or_text(argument: str) -> Any:
     try:
         return json.loads(argument)
-    except ValueError:
+    except (ValueError, RecursionError):
         return argument
 
 
@@ -94,7 +138,7 @@ def _object(text: str | None) -> dict[str, Any]:
         return {}
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Failure(f"--kwargs: not JSON: {error}", Exit.USAGE) from None
     if not isinstance(value, dict):
         raise Failure(f'--kwargs: expected an object like {{"width": 320}}, got {text}', Exit.USAGE)

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 import click
 
 from fleet.cli.exits import Exit
-from fleet.cli.options import Failure, env_option, file_option, json_option
-from fleet.cli.reporting import FORMATS, JOINABLE, chosen_format, deliver, failing, report
+from fleet.cli.options import AtLeast, Failure, env_option, file_option, json_option
+from fleet.cli.views.findings import FORMATS, JOINABLE, chosen_format, deliver, failing, report
 
 if TYPE_CHECKING:
-    from fleet.cli.asking import Questions
+    from fleet.cli.file.probes import Questions
     from fleet.config.load import Loaded, Source
+    from fleet.export.node import Node
     from fleet.machine import Machine
 
 
-@click.command()
+@click.command(short_help="Find what is wrong in fleet.toml, and say what to do.")
 @click.argument("paths", metavar="[FILE|-]...", nargs=-1, type=click.Path(path_type=Path))
 @file_option
 @env_option
@@ -36,8 +37,16 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Ask the broker, and change nothing there: would it take this fleet?",
 )
+@click.option(
+    "--measured",
+    "ask_measured",
+    is_flag=True,
+    help="Ask what the workers have measured: are the tasks what the file says?",
+)
 @click.option("--fix", is_flag=True, help="Mend what can be mended for sure, in the file.")
-@click.option("--unsafe", is_flag=True, help="With --fix or --diff: guesses as well.")
+@click.option(
+    "--unsafe", is_flag=True, help="With --fix or --diff: make guesses, too; read them before you keep them."
+)
 @click.option("--diff", "as_diff", is_flag=True, help="Print what --fix would change; change nothing.")
 @click.option(
     "--format",
@@ -51,15 +60,31 @@ if TYPE_CHECKING:
     "--output-file", "output", metavar="FILE", type=click.Path(path_type=Path), help="Report into FILE."
 )
 @click.option(
-    "--stdin-filename", metavar="FILE", type=click.Path(path_type=Path), help="What - is the text of."
+    "--stdin-filename",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="With - for FILE: whose text it is, for the messages and for paths beside it.",
 )
 @click.option(
-    "--cpus", metavar="N", type=click.IntRange(min=1), help="CPUs of the machine that will run the fleet."
+    "--cpus",
+    metavar="N",
+    type=AtLeast(1),
+    help="CPUs of the machine that will run the fleet [default: those of this machine].",
 )
-@click.option("--memory", metavar="SIZE", help='Its memory, such as "16GiB".')
+@click.option("--memory", metavar="SIZE", help='Memory of that machine, such as "16GiB".')
 @click.option(
-    "--nofile", metavar="N", type=click.IntRange(min=1), help="Its limit of open files per process."
+    "--nofile",
+    metavar="N",
+    type=AtLeast(1),
+    help="Open files that one process may have there, as in `ulimit -n`.",
 )
+@click.option(
+    "--node-cpus",
+    metavar="N",
+    type=AtLeast(1),
+    help="CPUs of a node of the cluster that `fleet export` is for: does a worker of each group fit?",
+)
+@click.option("--node-memory", metavar="SIZE", help='Memory of such a node, such as "8GiB".')
 def command(
     *,
     paths: tuple[Path, ...],
@@ -68,6 +93,7 @@ def command(
     strict: bool,
     ask_app: bool,
     ask_broker: bool,
+    ask_measured: bool,
     fix: bool,
     unsafe: bool,
     as_diff: bool,
@@ -78,11 +104,13 @@ def command(
     cpus: int | None,
     memory: str | None,
     nofile: int | None,
+    node_cpus: int | None,
+    node_memory: str | None,
 ) -> int:
     """Check fleet.toml: everything that is wrong with it, and what to do.
 
-    FILE is a fleet.toml, or - for standard input. Only the file is read, unless --app or --connect ask for
-    more. Without --env every [env.NAME] is checked. `fleet explain CODE` says more about a finding.
+    FILE is a fleet.toml, or - for standard input. Only the file is read, unless --app, --connect or --measured ask
+    for more. Without --env every [env.NAME] is checked. `fleet explain CODE` says more about a finding.
 
     Exit code 0: clean, warnings allowed; 1: errors (with --strict: or warnings; with --diff: or something to
     mend); 2: wrong usage, or a file that can't be read.
@@ -100,7 +128,9 @@ def command(
     is_stdin = Path("-") in paths
     try:
         sources = _sources(paths, file, stdin_filename)
-        check = _Check(env, _machine(cpus, memory, nofile), _questions(ask_app, ask_broker))
+        node = _node(node_cpus, node_memory)
+        questions = _questions(ask_app=ask_app, ask_broker=ask_broker, ask_measured=ask_measured, node=node)
+        check = _Check(env, _machine(cpus, memory, nofile), questions)
         if as_diff:
             return max(_show_diff(source, check, unsafe=unsafe, strict=strict) for source in sources)
         loaded = [
@@ -130,11 +160,11 @@ class _Check:
         ask = self.questions.ask if self.questions else None
         if self.env is None:
             return load.check(source, machine=self.machine, ask=ask)
-        return load.load_source(source, env=self.env, machine=self.machine, ask=ask)
+        return load.load_under(source, self.env, load.circumstances(machine=self.machine, ask=ask))
 
     def all_well(self, loaded: Loaded) -> str:
         """For a file without findings."""
-        from fleet.rules.view import count
+        from fleet.rules.consumption_facts import count
 
         if loaded.fleet is None:
             return ""
@@ -159,32 +189,50 @@ def _sources(paths: Sequence[Path], file: Path | None, stdin_filename: Path | No
 
 
 def _machine(cpus: int | None, memory: str | None, nofile: int | None) -> Machine:
-    from fleet.config.units import parse_size
     from fleet.machine import this_machine
 
-    try:
-        size = None if memory is None else parse_size(int(memory) if memory.isdigit() else memory)
-    except ValueError:
-        raise Failure(f'--memory: expected a size such as "16GiB", got "{memory}"', Exit.USAGE) from None
     return this_machine().stated(
-        cpus=cpus, memory=size, nofile=nofile, origin=("--cpus", "--memory", "--nofile")
+        cpus=cpus,
+        memory=_size("--memory", memory),
+        nofile=nofile,
+        origin=("--cpus", "--memory", "--nofile"),
     )
 
 
-def _questions(ask_app: bool, ask_broker: bool) -> Questions | None:
-    if not (ask_app or ask_broker):
-        return None
-    from fleet.cli.asking import Questions
+def _size(option: str, text: str | None) -> int | None:
+    """Raises Failure."""
+    from fleet.config.units import parse_size
 
-    return Questions(app=ask_app, broker=ask_broker)
+    try:
+        return None if text is None else parse_size(int(text) if text.isdigit() else text)
+    except ValueError:
+        raise Failure(f'{option}: expected a size such as "16GiB", got "{text}"', Exit.USAGE) from None
+
+
+def _node(cpus: int | None, memory: str | None) -> Node | None:
+    if cpus is None and memory is None:
+        return None
+    from fleet.export.node import Node
+
+    return Node(cpus, _size("--node-memory", memory))
+
+
+def _questions(*, ask_app: bool, ask_broker: bool, ask_measured: bool, node: Node | None) -> Questions | None:
+    if not (ask_app or ask_broker or ask_measured or node):
+        return None
+    from fleet.cli.file.probes import Questions
+    from fleet.cli.running.evidence import Measured
+
+    return Questions(app=ask_app, broker=ask_broker, measured=Measured() if ask_measured else None, node=node)
 
 
 def _fix(source: Source, check: _Check, *, unsafe: bool, is_stdin: bool) -> Loaded:
-    from fleet.cli import fixing
+    from fleet.cli.file import fixing
+    from fleet.cli.guard import write_exactly
 
     fixed = fixing.mended(source, check, unsafe=unsafe)
     if is_stdin:
-        click.echo(fixed.text, nl=False)
+        write_exactly(fixed.text)
     elif fixed.text != source.text:
         fixing.write(source, fixed.text)
     click.echo(f"{source.name}: {fixing.summary(fixed)}", err=True)
@@ -192,11 +240,12 @@ def _fix(source: Source, check: _Check, *, unsafe: bool, is_stdin: bool) -> Load
 
 
 def _show_diff(source: Source, check: _Check, *, unsafe: bool, strict: bool) -> int:
-    from fleet.cli import fixing
+    from fleet.cli.file import fixing
+    from fleet.cli.guard import write_exactly
 
     fixed = fixing.mended(source, check, unsafe=unsafe)
     change = fixing.diff(source, fixed.text)
-    click.echo(change, nl=False)
+    write_exactly(change)
     click.echo(f"{source.name}: {fixing.summary(fixed).replace('fixed', 'would fix', 1)}", err=True)
     return Exit.FINDINGS if change else _verdict(fixed.left, strict)
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fleet.config.load import Loaded, Unreadable, find_file
     from fleet.config.model import Autoscale, Fleet, Queue, Route, WorkerGroup
-    from fleet.config.resolve import replicas, routing, state_dir, worker_spec
+    from fleet.config.resolve import routing, state_dir
+    from fleet.config.resolve_groups import worker_spec
 
 _HOME = {
     "load": ("Loaded", "Unreadable", "find_file"),
     "model": ("Autoscale", "Fleet", "Queue", "Route", "WorkerGroup"),
-    "resolve": ("replicas", "routing", "state_dir", "worker_spec"),
+    "resolve": ("routing", "state_dir"),
+    "resolve_groups": ("worker_spec",),
 }
 
 __all__ = [
@@ -27,7 +29,6 @@ __all__ = [
     "Unreadable",
     "WorkerGroup",
     "find_file",
-    "replicas",
     "routing",
     "state_dir",
     "worker_spec",

@@ -19,6 +19,7 @@ class Document:
     def __init__(self, data: dict[str, Any]) -> None:
         self.data = data
         self.origins: dict[KeyPath, KeyPath] = {}
+        self._below: dict[KeyPath, set[KeyPath]] = {}  # a path → those of `origins` under it
         self.written: dict[KeyPath, str] = {}
         self.poisoned: set[KeyPath] = set()
 
@@ -53,7 +54,17 @@ class Document:
             node = node.setdefault(part, {}) if isinstance(node, dict) else node[part]
         node[path[-1]] = value
         if origin is not None:
-            self.origins[path] = origin
+            self.put_origin(path, origin)
+
+    def put_origin(self, path: KeyPath, origin: KeyPath) -> None:
+        """Say where the file has what is at `path`; the value stays."""
+        self.origins[path] = origin
+        for length in range(len(path)):
+            self._below.setdefault(path[:length], set()).add(path)
+
+    def _forget_origins_below(self, path: KeyPath) -> None:
+        for old in self._below.pop(path, ()):
+            self.origins.pop(old, None)
 
     def drop(self, path: KeyPath) -> Any:
         """Take out what is at `path` and return it."""
@@ -74,5 +85,4 @@ class Document:
                 self.merge((*path, key), item, (*origin, key), override=override)
         elif override or not self.has(path):
             self.put(path, copy.deepcopy(value), origin=origin)
-            for old in [old for old in self.origins if old[: len(path)] == path and old != path]:
-                del self.origins[old]
+            self._forget_origins_below(path)

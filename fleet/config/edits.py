@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fleet.config.document import Document
-from fleet.config.spans import Place, Spans
+from fleet.config.spans import Place, Spans, lines_of
 from fleet.config.toml import to_key
 from fleet.diagnostics import Edit, Span
 from fleet.rules.finding import Add, Change, Drop, KeyPath, Move, Rename, Step
@@ -45,7 +45,7 @@ def _edits(step: Step, spans: Spans, document: Document) -> Iterator[Edit]:
 
 def _is_taken(path: KeyPath, name: str, spans: Spans) -> bool:
     """Whether something stands already where the key, or anything below it, would be after a renaming."""
-    below = (other[len(path) :] for other in spans.places if other[: len(path)] == path)
+    below = (other[len(path) :] for other in spans.all_below(path))
     targets = (spans.places.get((*path[:-1], name, *rest)) for rest in below)
     return any(target is not None and (target.value or target.header) for target in targets)
 
@@ -54,9 +54,9 @@ def _added(place: Place | None, spans: Spans, line: str) -> Edit:
     if place and place.header:
         after = place.header.end_line + 1
         if after <= len(spans.line_starts):
-            return Edit(Span(after, 1, after, 1), line + _newline(spans))
+            return Edit(Span(after, 1, after, 1), line + spans.newline)
         end = place.header
-        return Edit(Span(end.end_line, end.end_column, end.end_line, end.end_column), _newline(spans) + line)
+        return Edit(Span(end.end_line, end.end_column, end.end_line, end.end_column), spans.newline + line)
     if place and place.value and spans.slice(place.value).startswith("{"):
         start = place.value
         inner = spans.slice(start)[1:-1].strip()
@@ -77,7 +77,7 @@ def _dropped(path: KeyPath, place: Place | None, spans: Spans) -> Edit:
         raise _Impossible
     parent = spans.places.get(path[:-1])
     if parent and parent.value:
-        return _element(path, parent.value, spans)
+        return _element(path, spans)
     if not place.keys:
         raise _Impossible
     return _lines(place.keys[-1].line, place.value.end_line, spans)
@@ -93,10 +93,10 @@ def _lines(first: int, last: int, spans: Spans) -> Edit:
 
 def _last_line_below(path: KeyPath, spans: Spans) -> int:
     """Where the table at `path` ends; it must be in one piece. One blank line behind it belongs to it."""
-    inside = {line for place in _below(path, spans) for line in _lines_of(place)}
+    own = set(spans.all_below(path))
+    inside = {line for each in own if each in spans.places for line in lines_of(spans.places[each])}
     first, last = min(inside), max(inside)
-    others = (place for other, place in spans.places.items() if other[: len(path)] != path)
-    if any(first <= line <= last for place in others for line in _lines_of(place)):
+    if any(other not in own for line in range(first, last + 1) for other in spans.on_line.get(line, ())):
         raise _Impossible
     following = spans.line_starts[last : last + 2]
     return last + 1 if len(following) == 2 and not spans.text[slice(*following)].strip() else last
@@ -109,53 +109,37 @@ def _moved(path: KeyPath, before: KeyPath, spans: Spans) -> Iterator[Edit]:
     first, last = _first_comment_above(place.header.line, spans), _last_line_below(path, spans)
     goal = _first_comment_above(target.header.line, spans)
     gone = _lines(first, last, spans)
-    text = spans.slice(gone.span).rstrip() + _newline(spans) * 2
+    text = spans.slice(gone.span).rstrip() + spans.newline * 2
     yield Edit(Span(goal, 1, goal, 1), text)
     yield gone
 
 
 def _first_comment_above(line: int, spans: Spans) -> int:
     """The first line of the comments directly above."""
-    alone = {
-        c.span.line
-        for c in spans.comments
-        if spans.text[spans.line_starts[c.span.line - 1] :].lstrip()[:1] == "#"
-    }
-    while line - 1 in alone:
+    while line - 1 in spans.comment_lines:
         line -= 1
     return line
 
 
-def _below(path: KeyPath, spans: Spans) -> Iterator[Place]:
-    return (place for other, place in spans.places.items() if other[: len(path)] == path)
-
-
-def _lines_of(place: Place) -> Iterator[int]:
-    for span in (place.header, place.value):
-        if span:
-            yield from (span.line, span.end_line)
-
-
-def _element(path: KeyPath, container: Span, spans: Spans) -> Edit:
+def _element(path: KeyPath, spans: Spans) -> Edit:
     """Out of an array or an inline table, with the comma that parts it from its neighbour."""
-    starts, ends = [], []
-    for other, place in spans.places.items():
-        if len(other) == len(path) and other[:-1] == path[:-1]:
-            if place.value is None:  # a dotted key: where the element begins is not known
-                raise _Impossible
-            start = place.keys[-1] if place.keys else place.value
-            starts.append((start.line, start.column, other))
-            ends.append((place.value.end_line, place.value.end_column))
-    at = next(index for index, start in enumerate(starts) if start[2] == path)
-    if at + 1 < len(starts):
-        span = Span(*starts[at][:2], *starts[at + 1][:2])
-    else:
-        span = Span(*(ends[at - 1] if at else starts[at][:2]), *ends[at])
-    first, behind = (span.line, span.column), (span.end_line, span.end_column)
-    if any(first <= (comment.span.line, comment.span.column) < behind for comment in spans.comments):
+    siblings, at = spans.below[path[:-1]], spans.position[path]
+    own, before, after = (
+        _bounds(siblings[index], spans) if 0 <= index < len(siblings) else None
+        for index in (at, at - 1, at + 1)
+    )
+    assert own is not None
+    span = Span(*own[:2], *after[:2]) if after else Span(*(before[2:] if before else own[:2]), *own[2:])
+    start, end = spans.offset(span.line, span.column), spans.offset(span.end_line, span.end_column)
+    if spans.comments_between(start, end):
         raise _Impossible
     return Edit(span, "")
 
 
-def _newline(spans: Spans) -> str:
-    return "\r\n" if "\r\n" in spans.text else "\n"
+def _bounds(path: KeyPath, spans: Spans) -> Span:
+    """Where an element begins, with its key, and where it ends."""
+    place = spans.places[path]
+    if place.value is None:  # a dotted key: where the element begins is not known
+        raise _Impossible
+    start = place.keys[-1] if place.keys else place.value
+    return Span(start.line, start.column, place.value.end_line, place.value.end_column)

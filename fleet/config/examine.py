@@ -8,9 +8,9 @@ from typing import NamedTuple
 from fleet.config.build import build
 from fleet.config.ignores import Used, kept
 from fleet.config.layers import apply_defaults, apply_environment
-from fleet.config.locate import locate
 from fleet.config.model import Fleet
 from fleet.config.parse import Parsed
+from fleet.config.positions import locate
 from fleet.config.toml11 import newer_syntax
 from fleet.config.variables import expand
 from fleet.diagnostics import Diagnostic
@@ -54,7 +54,7 @@ def examine(
     located = []
     for finding in findings:
         rule = catalogue()[finding.code]
-        severity = fleet.lint.severity.get(rule.code) if fleet and rule.check else None
+        severity = fleet.lint.severity.get(rule.code) if fleet and not rule.always_counts else None
         located.append(locate(finding, rule, parsed.spans, document, severity))
     located += [
         locate(finding, catalogue()[finding.code], parsed.spans, parsed.document)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -34,53 +36,87 @@ class Fixed:
 def mend(source: Source, look: Callable[[Source], Loaded], *, unsafe: bool) -> Fixed:
     """Apply what may be applied until nothing is left to do. `look` checks a text.
 
-    The text that comes out has been checked by `look` as it is. Edits that would leave no TOML behind, or a
-    text that was there before, are not made.
+    The text that comes out has been checked by `look` as it is. Not made is an edit that would leave no TOML behind,
+    a text that was there before, or a finding that was not there: with `unsafe`, an error.
     """
     left, count, seen = look(source), 0, {source.text}
+    refused: set[Fix] = set()
     for _ in range(_MOST_PASSES):
-        text, applied = _one_pass(left, unsafe)
-        if text in seen:
+        fixes = [fix for fix in _allowed(left.diagnostics, unsafe) if fix not in refused]
+        after, made = _harmless(left, _compatible(fixes, left.source.text), look, unsafe=unsafe)
+        # After an edit the same words at another place are another fix; one that did harm is refused where it was.
+        refused = {*refused, *(set(fixes) - set(made))} if not made else set()
+        if not made or after.source.text in seen:
             break
-        seen.add(text)
-        count += applied
-        left = look(source._replace(text=text))
+        seen.add(after.source.text)
+        count += sum(fix in set(made) for fix in fixes)
+        left = after
     return Fixed(left, count)
 
 
-def _one_pass(loaded: Loaded, unsafe: bool) -> tuple[str, int]:
-    """The text after as many fixes as don't get into each other's way, and how many findings they mend."""
-    text = loaded.source.text
-    fixes = list(_allowed(loaded.diagnostics, unsafe))
-    together = _compatible(fixes, text)
-    # A fix that breaks the text is a bug of its rule: it must not take the others with it.
-    for batch in (together, *([fix] for fix in together)):
-        mended = apply(batch, text)
-        if mended != text and _is_toml(mended):
-            return mended, sum(fix in batch for fix in fixes)
-    return text, 0
+def _harmless(
+    left: Loaded, fixes: Sequence[Fix], look: Callable[[Source], Loaded], *, unsafe: bool
+) -> tuple[Loaded, list[Fix]]:
+    """The text after those of the fixes that do no harm, and which these are. Halves are tried where all do."""
+    made: list[Fix] = []
+    after = left
+    waiting = [list(fixes)]
+    while waiting:
+        batch = waiting.pop()
+        text = apply([*made, *batch], left.source.text)
+        if not batch or text == after.source.text:
+            continue
+        then = look(left.source._replace(text=text)) if _is_toml(text) else None
+        if then is not None and not _is_worse(left, then, unsafe=unsafe):
+            made, after = [*made, *batch], then
+        elif len(batch) > 1:
+            middle = len(batch) // 2
+            waiting += [batch[middle:], batch[:middle]]
+    return after, made
+
+
+def _is_worse(before: Loaded, after: Loaded, *, unsafe: bool) -> bool:
+    """Whether something is found that was not found before; of guesses, whether it is an error."""
+    counted = [each for each in after.diagnostics if not unsafe or each.severity == "error"]
+    words = {(each.code, each.message) for each in before.diagnostics}
+    places = {(each.code, each.path) for each in before.diagnostics}
+    if any(
+        (each.code, each.message) not in words and (each.code, each.path) not in places for each in counted
+    ):
+        return True
+    numbers = Counter(each.code for each in before.diagnostics)
+    return any(number > numbers[code] for code, number in Counter(each.code for each in counted).items())
 
 
 def _allowed(found: Iterable[Diagnostic], unsafe: bool) -> Iterator[Fix]:
     return (each.fix for each in found if each.fix and (each.fix.safe or unsafe))
 
 
-def _compatible(fixes: Sequence[Fix], text: str) -> list[Fix]:
+def _compatible(fixes: Iterable[Fix], text: str) -> list[Fix]:
     """First come, first served; a fix is made as a whole or waits for the next pass."""
     spans = Spans(text)
     chosen: list[Fix] = []
     taken: list[tuple[int, int]] = []
     for fix in dict.fromkeys(fixes):
         wanted = [(start, end) for start, end, _ in _cuts(fix, spans)]
-        if all(_apart(one, other) for one in wanted for other in taken):
+        if all(_is_free(each, taken) for each in wanted):
             chosen.append(fix)
-            taken += wanted
+            for each in wanted:
+                insort(taken, each)
     return chosen
 
 
-def _apart(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Two insertions at one place get into each other's way: which comes first would be chance."""
-    return one[0] != other[0] and (one[1] <= other[0] or other[1] <= one[0])
+def _is_free(wanted: tuple[int, int], taken: list[tuple[int, int]]) -> bool:
+    """Two insertions at one place get into each other's way: which comes first would be chance.
+
+    `taken` is sorted and apart, so that only the neighbours count.
+    """
+    start, end = wanted
+    at = bisect_left(taken, (start, -1))
+    before, after = taken[at - 1 : at], taken[at : at + 1]
+    return all(stop <= start for _, stop in before) and all(
+        begin != start and end <= begin for begin, _ in after
+    )
 
 
 def apply(fixes: Iterable[Fix], text: str) -> str:

@@ -151,6 +151,10 @@ _QUEUE: dict[str, Foreign] = {
 }
 _TOP: dict[str, Foreign] = {
     **dict.fromkeys(
+        ("beat_schedule", "celerybeat_schedule"),
+        Foreign(_CELERY, advice="write a [[schedules]] for each, with task and cron, or every"),
+    ),
+    **dict.fromkeys(
         ("task_routes", "celery_routes"), Foreign(_CELERY, advice="write [[routes]] with task and queue")
     ),
     **dict.fromkeys(

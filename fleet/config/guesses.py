@@ -1,4 +1,4 @@
-"""What a wrong value was probably meant to be: (value, safe), or None when there is no telling."""
+"""Guesses at what a wrong value was meant to be: (value, safe), or None when there is no telling."""
 
 from __future__ import annotations
 
@@ -19,25 +19,69 @@ _DURATION_WORDS = {
     **dict.fromkeys(("hr", "hrs", "hour", "hours"), "h"),
     **dict.fromkeys(("day", "days"), "d"),
 }
+# What other tools, and people, call a pool.
+_POOL_WORDS = {
+    **dict.fromkeys(("greenlet", "greenlets", "green", "green threads"), "gevent"),
+    **dict.fromkeys(("async", "aio", "coroutine", "coroutines"), "asyncio"),
+    **dict.fromkeys(("process", "processes", "multiprocessing", "fork", "forking", "mp"), "prefork"),
+    **dict.fromkeys(("thread", "threading", "threadpool", "thread_pool"), "threads"),
+    **dict.fromkeys(("single", "sync", "inline", "sequential", "none"), "solo"),
+}
 _BINARY = {"k": "KiB", "m": "MiB", "g": "GiB", "t": "TiB"}
 _AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 
 
-def guess(kind: str, value: Any, choices: tuple[str, ...] = ()) -> Guess | None:
-    """`kind` is the error type of fleet.config.types or pydantic; `choices` what would be right."""
+def guess(kind: str, value: Any, choices: tuple[str, ...] = (), key: str | int = "") -> Guess | None:
+    """`kind` is the error type of fleet.config.types or pydantic; `choices` what would be right; `key` whose value."""
     if kind in ("pool", "literal_error"):
         return _choice(value, choices or POOLS)
-    return _GUESSES[kind](value) if kind in _GUESSES else None
+    if key == "replicas" and (bounds := _bounds(value)):
+        return bounds, False
+    if key == "pythonpath" and isinstance(value, str) and ":" in value:
+        return [part for part in value.split(":") if part], True
+    if key == "user":
+        return None  # the number of a user is not its name
+    found = _GUESSES[kind](value) if kind in _GUESSES else None
+    is_another = found is not None and (found[0] != value or type(found[0]) is not type(value))
+    return found if is_another else None
 
 
 def _choice(value: Any, choices: tuple[str, ...]) -> Guess | None:
     """Safe: a check reports it, and shows the guess."""
-    near = nearest(value.strip().lower(), choices) if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    word = value.strip().lower()
+    begun = next((each for each in choices if re.match(rf"{each}[ _-]", word)), None)  # "IO-bound"
+    other = _POOL_WORDS.get(word) if choices == POOLS else None
+    near = begun or other or nearest(word, choices)
     return (near, True) if near else None
 
 
+def _bounds(value: Any) -> dict[str, int] | None:
+    """ "1-8", "1..8" and [1, 8]: as few and as many."""
+    numbers = (
+        re.fullmatch(r"\s*(\d{1,6})\s*(?:-|\.\.+|:|,)\s*(\d{1,6})\s*", value)
+        if isinstance(value, str)
+        else None
+    )
+    pair = [int(number) for number in numbers.groups()] if numbers else value
+    if not isinstance(pair, list) or len(pair) != 2 or not all(type(number) is int for number in pair):
+        return None
+    least, most = sorted(pair)
+    return {"min": least, "max": most} if least >= 0 and most >= 1 else None
+
+
 def _flag(value: Any) -> Guess | None:
-    return {"true": (True, True), "false": (False, True)}.get(str(value).lower())
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if word in ("true", "yes", "on"):
+        return True, True
+    return (False, True) if word in ("false", "no", "off") else None
+
+
+def _table(value: Any) -> Guess | None:
+    """[[workers.http]] for the one table [workers.http]."""
+    is_alone = isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict)
+    return (value[0], False) if is_alone else None
 
 
 def _text(value: Any) -> Guess | None:
@@ -47,6 +91,9 @@ def _text(value: Any) -> Guess | None:
 
 
 def _list(value: Any) -> Guess | None:
+    """A text with commas is a list as shells and INI files write it."""
+    if isinstance(value, str) and "," in value:
+        return [part.strip() for part in value.split(",") if part.strip()] or [value], True
     return ([value], True) if isinstance(value, str | dict) else None
 
 
@@ -87,6 +134,21 @@ def _size(value: Any) -> Guess | None:
     return _readable(f"{number}B", parse_size) if not unit else None
 
 
+def _address(value: Any) -> Guess | None:
+    """A port alone, or a host alone; an address of the web."""
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 65535:
+        return f"127.0.0.1:{value}", False
+    if not isinstance(value, str):
+        return None
+    plain = re.sub(r"^https?://|/$", "", value.strip())
+    if re.fullmatch(r"\d{1,5}", plain):
+        plain = f"127.0.0.1:{plain}"
+    elif re.fullmatch(r"[\w.-]+", plain):
+        plain = f"{plain}:8787"
+    is_right = re.fullmatch(r"[\w.-]+:\d{1,5}", plain) and 1 <= int(plain.rpartition(":")[2]) <= 65535
+    return (plain, False) if is_right else None
+
+
 def _readable(text: str, parse: Any) -> Guess | None:
     try:
         parse(text)
@@ -98,8 +160,10 @@ def _readable(text: str, parse: Any) -> Guess | None:
 _GUESSES: dict[str, Callable[[Any], Guess | None]] = {
     "duration": _duration,
     "size": _size,
+    "address": _address,
     **dict.fromkeys(("int_type", "int_from_float", "concurrency", "prefetch"), _whole),
     "bool_type": _flag,
     "string_type": _text,
     "tuple_type": _list,
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), _table),
 }

@@ -1,17 +1,21 @@
-"""Which findings count: [lint] ignore, and `# fleet: ignore[FLT301] reason` at the end of a line."""
+"""The findings that don't count: [lint] ignore, and `# fleet: ignore[FLT301] reason` at the end of a line."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from fleet.config.model import Lint
 from fleet.config.spans import Comment, Spans
 from fleet.diagnostics import Diagnostic, Edit, Fix, Span
 from fleet.rules.registry import Rule, catalogue
-from fleet.rules.syntax import unused_ignore
+from fleet.rules.syntax import bare_ignore, unused_ignore
 
 _COMMENT = re.compile(r"#\s*fleet:\s*ignore\[([A-Za-z0-9,\s]+)\].*")
+# Meant as one, and without a code between brackets: it ignores nothing.
+_BARE = re.compile(r"#\s*fleet:\s*ignore\b.*")
 # (line, code): one code of one comment.
 Used = set[tuple[int, str]]
 
@@ -37,28 +41,45 @@ class _Ignore(NamedTuple):
 def kept(found: Iterable[Diagnostic], ignored: Iterable[str], spans: Spans, used: Used) -> list[Diagnostic]:
     """What neither [lint] nor a comment on its line ignores; `used` gets what did.
 
-    The file's own mistakes always count: ignored, they would leave no fleet to run.
+    The file's own mistakes always count, and so does what keeps any fleet from running.
     """
     everywhere = set(ignored)
     on_line = {(each.line, code) for each in _ignores(spans) for code in each.codes}
+    if not on_line and not everywhere:
+        return list(found)
     return [
         each
         for each in found
-        if _always_counts(each.code)
-        or not (each.code in everywhere or _note(used, on_line & {(n, each.code) for n in _lines(each)}))
+        if not (
+            _note(used, on_line & {(n, each.code) for n in _lines(each, spans)}) or each.code in everywhere
+        )
+        or catalogue()[each.code].always_counts
     ]
 
 
-def unused(spans: Spans, used: Used, ignored: Collection[str]) -> list[Diagnostic]:
+def unused(spans: Spans, used: Used, lint: Lint) -> list[Diagnostic]:
     """Codes in comments that did nothing, and that would have done it anywhere."""
-    if "FLT011" in ignored:
+    if "FLT011" in lint.ignore:
         return []
-    return [
+    found = [
         _diagnostic(each, code, place, spans)
         for each in _ignores(spans)
         for code, place in each.codes.items()
         if (each.line, code) not in used and _is_noticed(code)
     ]
+    wanted = lint.severity.get("FLT011")
+    return [each._replace(severity=wanted or each.severity) for each in (*found, *_bare(spans))]
+
+
+def _bare(spans: Spans) -> Iterator[Diagnostic]:
+    rule: Rule = catalogue()["FLT011"]
+    for comment in spans.comments:
+        found = _BARE.search(comment.text)
+        if found and not _COMMENT.search(comment.text):
+            start = spans.offset(comment.span.line, comment.span.column)
+            words = bare_ignore()
+            span = spans.span(start + found.start(), start + found.end())
+            yield Diagnostic(rule.code, rule.name, rule.severity, words.message, "", span, help=words.help)
 
 
 def _is_noticed(code: str) -> bool:
@@ -66,18 +87,16 @@ def _is_noticed(code: str) -> bool:
     return rule is None or (rule.check is not None and not rule.varies)
 
 
-def _always_counts(code: str) -> bool:
-    rule = catalogue()[code]
-    return rule.check is None and not rule.on_request
-
-
 def _note(used: Used, matching: Used) -> bool:
     used |= matching
     return bool(matching)
 
 
-def _lines(diagnostic: Diagnostic) -> range:
-    return range(diagnostic.span.line, diagnostic.span.end_line + 1)
+def _lines(diagnostic: Diagnostic, spans: Spans) -> set[int]:
+    """Those that it is shown on, and the header of its table: a comment there is about the table as a whole."""
+    own = range(diagnostic.span.line, diagnostic.span.end_line + 1)
+    above = bisect_right(spans.headers, diagnostic.span.line)
+    return {*own, *spans.headers[above - 1 : above]}
 
 
 def _ignores(spans: Spans) -> Iterator[_Ignore]:

@@ -1,4 +1,4 @@
-"""What the models know about a path: which keys a table has, what a key is for."""
+"""The keys that the models know: which a table has, what a key is for."""
 
 from __future__ import annotations
 
@@ -18,11 +18,18 @@ def keys(path: KeyPath) -> tuple[str, ...]:
 
 def description(path: KeyPath) -> str:
     """One sentence on the key at `path`, "" when there is none."""
-    from fleet.config.words import descriptions  # only for a missing key
+    from fleet.config.key_docs import descriptions  # only for a missing key
 
     model = _model_at(path[:-1])
     field = model.fields.get(str(path[-1])) if model else None
     return descriptions(model).get(field.name, "") if model and field else ""
+
+
+def default(path: KeyPath) -> Any:
+    """What holds where the file is silent about the key at `path`; `...` when nothing does, or nobody knows the key."""
+    model = _model_at(path[:-1])
+    field = model.fields.get(str(path[-1])) if model else None
+    return ... if field is None or field.is_required else field.default
 
 
 def choices(path: KeyPath) -> tuple[str, ...]:

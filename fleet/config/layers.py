@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from fleet.config.document import Document
 from fleet.rules.finding import Finding
 from fleet.rules.syntax import overrides_nothing
-from fleet.rules.words import nearest
+from fleet.rules.words import Names
 
 NAMED = ("workers", "queues")
 
@@ -26,15 +27,26 @@ def apply_environment(document: Document, name: str) -> Iterator[Finding]:
     for table, value in overlay.items():
         origin = ("env", name, table)
         if table in NAMED and isinstance(value, dict):
+            present = document.get((table,), {})
+            declared = dict.fromkeys(present if isinstance(present, dict) else ())
+            names = Names(declared)
             for entry, settings in value.items():
-                declared = list(document.get((table,), {}))
-                guess = entry if entry in declared else nearest(entry, declared)
+                guess = entry if entry in declared else names.nearest(entry)
                 if guess != entry:
                     yield overrides_nothing((*origin, entry), declared, guess)
                 if guess:
                     document.merge((table, guess), settings, (*origin, entry), override=True)
         else:
+            if table == "broker" and isinstance(value, dict):
+                _replace_url(document, value)
             document.merge((table,), value, origin, override=True)
+
+
+def _replace_url(document: Document, broker: dict[str, Any]) -> None:
+    """An environment that names its broker the other way means it instead of the file's, not beside it."""
+    for new, old in (("url", "url_file"), ("url_file", "url")):
+        if new in broker and old not in broker:
+            document.drop(("broker", old))
 
 
 def apply_defaults(document: Document) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import string
 from typing import Any
 
 from fleet.config import known
 from fleet.config.document import Document
 from fleet.config.foreign import Foreign, foreign, in_words
+from fleet.config.misplaced import put_right
 from fleet.config.toml import to_toml
 from fleet.rules.finding import Change, Finding, KeyPath, Rename, Step
 from fleet.rules.syntax import foreign_key, invalid_value, unknown_key
@@ -26,11 +28,27 @@ def unknown(document: Document, path: KeyPath) -> Finding:
     present = document.get((*path[:-1], meant)) if meant else None
     is_free = present is None or (isinstance(present, dict) and isinstance(document.get(path), dict))
     finding = unknown_key(path, allowed, meant, is_free=is_free, is_table=_is_table(document.get(path)))
+    if not name.isascii():
+        finding = finding._replace(
+            notes=(*finding.notes, *map(character, sorted({*name} - {*string.printable})))
+        )
     if meant and is_free:
         document.rename(path, meant)
+        return finding
+    if not meant and len(path) == 1 and _is_environment(document.get(path)):
+        advice: str | None = f"an environment goes below `env`: [env.{name}], chosen by --env {name}"
     else:
-        document.drop(path)
-    return finding
+        advice = None if meant else put_right(document, path)
+    document.drop(path)
+    return finding._replace(help=advice) if advice else finding
+
+
+def character(letter: str) -> str:
+    """One that looks like another, or like nothing, by its name."""
+    import unicodedata  # few files have one
+
+    name = unicodedata.name(letter, f"U+{ord(letter):04X}").lower()
+    return f'"{letter}" is {name}: type it anew in plain letters'
 
 
 def _foreign(document: Document, path: KeyPath, other: Foreign) -> Finding:
@@ -68,6 +86,10 @@ def bad_name(document: Document, path: KeyPath) -> Finding:
     )
     document.rename(path, better)
     return finding
+
+
+def _is_environment(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value) and value.keys() <= set(known.keys(()))
 
 
 def _is_table(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What pydantic says is wrong with data that the models do not read, and the schema that it draws of them."""
+"""The mistakes that pydantic finds in data that the models do not read, and the schema that it draws of them."""
 
 from __future__ import annotations
 

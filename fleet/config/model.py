@@ -2,7 +2,7 @@
 
 The schema, editor completion and the errors all come from here. Attribute names are the file's keys,
 except that the table [fleet] is `Fleet.project`. Values are as written where they depend on the machine
-or on other files (`concurrency = "cpus"`, `url_file`): fleet.config.resolve makes them definite.
+or on other files (`concurrency = "cpus"`, `url_file`): fleet.config.resolve and resolve_groups make them definite.
 """
 
 # Without postponed annotations: they are evaluated for their readers at once.
@@ -11,43 +11,56 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from fleet.config.table import Table, nothing
 from fleet.config.types import (
     POOLS,
+    Address,
     AtLeastOne,
     Concurrency,
+    Cron,
     DeadLetter,
     Duration,
     Flag,
     GroupName,
+    MessageSize,
     NumberOrTable,
+    Period,
     Pool,
     Prefetch,
     Size,
     Text,
     Texts,
+    Timezone,
+    UrlPath,
     Whole,
     WholeOrZero,
     Within,
 )
 from fleet.config.units import format_duration, format_size
+from fleet.pool_slots import pool_slots
+
+if TYPE_CHECKING:
+    from fleet.machine import Machine
 
 # With the words for values: the checks know the file's language through this module alone.
 __all__ = [
     "POOLS",
+    "Alerts",
     "Autoscale",
     "Broker",
     "Dashboard",
     "Fleet",
     "GroupSettings",
+    "HistorySettings",
     "Lint",
     "MachineTable",
     "Project",
     "Queue",
     "Rollout",
     "Route",
+    "Schedule",
     "WorkerGroup",
     "format_duration",
     "format_size",
@@ -62,15 +75,23 @@ class Project(Table):
     """What is run, and where its files are."""
 
     app: Texts
-    """Modules with @task functions, imported by every worker: one name or a list."""
+    """Modules with @task functions, one name or a list; or a Celery app: "shop.celery:app"."""
     name: Text | None = None
     """Name of the fleet; default: the name of the file's folder."""
+    timezone: Timezone = "UTC"
+    """Time zone of schedules that name none."""
+    beat: Flag = True
+    """Send what the `beat_schedule` of a Celery app says, as `celery beat` would."""
+    beat_scheduler: Text | None = None
+    """Celery scheduler class that sends instead, as in "django_celery_beat.schedulers:DatabaseScheduler";
+    default: the app's `beat_scheduler`."""
     pythonpath: tuple[Text, ...] = (".",)
     """Folders to import from, relative to the file."""
     env_file: Text | None = None
     """File of KEY=VALUE lines given to every worker, relative to the file."""
     state_dir: Text = ".fleet"
-    """Folder for sockets, logs and the embedded broker, relative to the file; made with mode 0700."""
+    """Folder for sockets, logs and the embedded broker, relative to the file; made with mode 0700.
+    One that is there already keeps its mode, and has to be writable for its owner only."""
 
 
 class Broker(Table):
@@ -90,6 +111,8 @@ class Broker(Table):
     """Redis and SQLite: how long a silent worker keeps its claim on what it took."""
     transport_options: dict[str, Any] = nothing()
     """Handed to kombu's transport as it is."""
+    max_message_size: MessageSize = 2**27
+    """Largest body, decompressed (128MiB): `send` refuses larger ones, workers dead-letter them."""
     max_connections: Whole | None = None
     """What the broker grants this fleet; checked by `fleet validate`, not enforced."""
 
@@ -103,6 +126,19 @@ class MachineTable(Table):
     """Memory that the fleet may use."""
     nofile: Whole | None = None
     """Open files that one process may have (`ulimit -n`)."""
+    free_threaded: Flag | None = None
+    """Whether the workers' Python has no interpreter lock. Default: whether this one has none."""
+
+    def over(self, machine: "Machine") -> "Machine":
+        """`machine` with what this table says; what somebody has stated before stays."""
+        return machine.stated(
+            cpus=self.cpus, memory=self.memory, nofile=self.nofile, origin=("[machine]",) * 3
+        )
+
+
+def default_dead_letter(queue: str) -> str:
+    """The dead-letter queue of a queue that says nothing of it."""
+    return f"{queue}.dead"
 
 
 class Queue(Table):
@@ -126,6 +162,16 @@ class Queue(Table):
     """Queue for messages that can't be done; default "<queue>.dead", made on demand; false: none."""
     arguments: dict[str, Any] = nothing()
     """Further arguments of the queue's declaration, such as x-queue-type."""
+    alert_wait: Duration | None = None
+    """How long a message may wait before an alert fires; default: the smallest target_latency of its groups."""
+    alert_no_success: Duration | None = None
+    """How long no task of the queue may succeed before an alert fires; unset: for ever."""
+
+    def dead_letter_queue(self, name: str) -> str | None:
+        """Where dead letters of this queue, which is called `name`, go; None: nowhere."""
+        if self.dead_letter is False:
+            return None
+        return self.dead_letter if isinstance(self.dead_letter, str) else default_dead_letter(name)
 
 
 class Route(Table):
@@ -157,15 +203,20 @@ class GroupSettings(Table):
     """What [defaults] may say for every worker group."""
 
     pool: Pool | None = None
-    """What runs the tasks: prefork for CPU-bound ones; gevent, eventlet for ones that wait; threads; solo."""
+    """What runs tasks: prefork if they compute; gevent, eventlet, asyncio (`async def`) if they wait; threads; solo."""
     concurrency: Concurrency | None = None
     """Tasks that one worker runs at once: a number, "cpus", "cpus-1", "cpus/2". Default: the CPUs."""
+    threads: Whole = 8
+    """asyncio: threads in which tasks that are plain functions run, so that they don't block the event loop."""
     replicas: Replicas = 1
     """Workers of this group: a number, or { min, max, target_latency } to follow the load."""
     prefetch: Prefetch = "auto"
     """Deliveries held per worker; "auto" follows the tasks' duration; with 1, nothing waits behind a long solo task."""
-    acks: Literal["late", "early"] = "late"
-    """When a message is settled: after its task ("late") or before ("early", lost in a crash)."""
+    queue_order: Literal["weighted", "strict"] = "weighted"
+    """Of several queues, earlier ones get more ("weighted": of three 3, 2, 1), or all they want first ("strict")."""
+    acks: Literal["late", "early", "app"] | None = None
+    """When a message is settled: after its task ("late", the default), before ("early", lost in a crash), or as
+    each task of a Celery app says ("app", the default there)."""
     max_deliveries: Whole = 5
     """How often a message may be tried by dying workers before it goes to the dead-letter queue."""
     max_retries: WholeOrZero = 3
@@ -190,34 +241,44 @@ class GroupSettings(Table):
     """Never two workers at once, not even during a rollout."""
     env: dict[str, Text] = nothing()
     """Environment variables of the workers."""
+    on: tuple[Text, ...] = ()
+    """Labels of the hosts that run this group (`fleet up --labels gpu`): all of them; default: any host."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    """What tasks log by Python's logging from this level on; an app that sets up logging itself is left alone."""
+    log_format: Literal["text", "json"] = "text"
+    """How such records are written, with worker, task and message id: as text, or an object a line."""
     nice: Annotated[int, Within(-20, 19)] = 0
     """Scheduling priority of the workers, as in nice(1)."""
     user: Text | None = None
     """User to run as; only when started as root."""
     preload: Flag = False
     """Fork the workers from a process that has imported their code: fast starts, shared memory. Not for green pools."""
+    opened_at_import: Literal["separate", "refuse", "share"] = "separate"
+    """prefork, when importing the app opens connections or threads: each process imports it, or refuse, or share."""
+
+
+def _number(concurrency: int | str | None, cpus: int) -> int:
+    match concurrency:
+        case int(number):
+            return number
+        case str(text) if "-" in text:
+            return max(1, cpus - int(text.split("-")[1]))
+        case str(text) if "/" in text:
+            return max(1, cpus // int(text.split("/")[1]))
+    return max(1, cpus)
 
 
 class WorkerGroup(GroupSettings):
     """Queues + pool + concurrency + replicas: the unit of change."""
 
     queues: Annotated[tuple[Text, ...], AtLeastOne()]
-    """Queues to consume, preferred ones first where the broker allows it."""
+    """Queues to consume, preferred ones first; `queue_order` says what that means."""
     pool: Pool
-    """What runs the tasks: prefork for CPU-bound ones; gevent, eventlet for ones that wait; threads; solo."""
+    """What runs tasks: prefork if they compute; gevent, eventlet, asyncio (`async def`) if they wait; threads; solo."""
 
     def slots(self, cpus: int) -> int:
         """What one worker runs at once on a machine with `cpus` CPUs."""
-        if self.pool == "solo":
-            return 1
-        match self.concurrency:
-            case int(number):
-                return number
-            case str(text) if "-" in text:
-                return max(1, cpus - int(text.split("-")[1]))
-            case str(text) if "/" in text:
-                return max(1, cpus // int(text.split("/")[1]))
-        return max(1, cpus)
+        return pool_slots(self.pool, _number(self.concurrency, cpus))
 
     def replica_bounds(self) -> tuple[int, int]:
         """Fewest and most workers; equal unless the group scales."""
@@ -245,10 +306,73 @@ class Rollout(Table):
 class Dashboard(Table):
     """The web view. Without this table there is no TCP port."""
 
-    listen: Text = "127.0.0.1:8787"
-    """Address and port to listen on."""
+    listen: Address = "127.0.0.1:8787"
+    """Address and port to listen on, or "unix:PATH"."""
     token_file: Text | None = None
-    """File with the token that a browser must show; required when `listen` is not loopback."""
+    """File with lines `NAME viewer|operator|metrics SECRET`; required when `listen` is not loopback."""
+    hosts: tuple[Text, ...] = ()
+    """Names by which browsers may ask for it, besides those of the loopback interface."""
+    root_path: UrlPath = ""
+    """Path below which a proxy shows it, such as "/fleet"."""
+    trusted_proxies: tuple[Text, ...] = ()
+    """Addresses or networks of proxies whose `X-Forwarded-For` and `-Proto` are believed; "unix": of a socket."""
+    arguments: Literal["masked", "hidden", "full"] = "masked"
+    """How much of a message's arguments is shown; those with names like a password's are masked."""
+
+
+class HistorySettings(Table):
+    """What the controller keeps of what was: `history.db` in the state directory."""
+
+    max_size: Size = 2**26
+    """Largest size of the file (64MiB); the oldest points go first."""
+
+
+class Alerts(Table):
+    """Who is told when something is wrong, and when it is over. Without this table nobody is."""
+
+    webhook_file: Text | None = None
+    """File with a URL to POST to on its first line and, on the second, the secret that signs (HMAC)."""
+    command: Annotated[tuple[Text, ...], AtLeastOne()] | None = None
+    """Program and arguments; gets the alert as JSON on its standard input."""
+    repeat: Duration = seconds(4 * 3600)
+    """How often to remind of an alert that still fires."""
+
+
+class Schedule(Table):
+    """A task that is sent by the clock."""
+
+    task: Text
+    """Name of the task."""
+    name: Text | None = None
+    """What the schedule is called, unique in the file; default: the task's name."""
+    cron: Cron | None = None
+    """When: minute, hour, day, month, weekday, as in "0 3 * * mon-fri"; either this or `every`."""
+    every: Period | None = None
+    """How often: "30s", "1h", counted from midnight UTC; either this or `cron`."""
+    timezone: Timezone | None = None
+    """Time zone of `cron`; default: that of [fleet]."""
+    args: tuple[Any, ...] = ()
+    """Positional arguments."""
+    kwargs: dict[str, Any] = nothing()
+    """Arguments by name."""
+    queue: Text | None = None
+    """Queue to send to; default: by the routes."""
+    priority: Annotated[int, Within(0, 255)] | None = None
+    """Priority of the message; default: that of the route."""
+    expires: Duration | None = None
+    """Workers drop the message unrun when it has waited that long."""
+    overlap: Literal["queue", "skip"] = "queue"
+    """While the run before has not ended: send the next all the same ("queue"), or leave it out ("skip")."""
+    catch_up: Literal["last", "all", "none"] = "last"
+    """Of the runs that were missed in a downtime, send the last one, all, or none."""
+    jitter: Duration = seconds(0)
+    """Send up to so much later, by another amount each time, the same on every host."""
+    enabled: Flag = True
+    """False: nothing is sent, and nothing is missed."""
+
+    @property
+    def called(self) -> str:
+        return self.name or self.task
 
 
 class Lint(Table):
@@ -273,6 +397,8 @@ class Fleet(Table, keys={"project": "fleet"}):
     """Queues by name."""
     routes: tuple[Route, ...] = ()
     """Routing rules; the first that matches wins."""
+    schedules: tuple[Schedule, ...] = ()
+    """Tasks that are sent by the clock."""
     defaults: GroupSettings = GroupSettings()
     """Settings inherited by every worker group."""
     workers: dict[GroupName, WorkerGroup] = nothing()
@@ -281,6 +407,10 @@ class Fleet(Table, keys={"project": "fleet"}):
     """How a changed group is replaced."""
     dashboard: Dashboard | None = None
     """The web view. Without this table there is no TCP port."""
+    history: HistorySettings = HistorySettings()
+    """What the controller keeps of what was."""
+    alerts: Alerts | None = None
+    """Who is told when something is wrong."""
     lint: Lint = Lint()
     """Which checks of `fleet validate` apply."""
     env: dict[str, dict[str, Any]] = nothing()
@@ -303,6 +433,11 @@ class Fleet(Table, keys={"project": "fleet"}):
     @property
     def name(self) -> str:
         return self.project.name or self.folder.name or "fleet"
+
+    @property
+    def with_variables(self) -> Mapping[tuple[str | int, ...], str]:
+        """Where ${VAR} was replaced, and the text that stands there in the file."""
+        return self._written
 
     def written(self, *path: str | int) -> str | None:
         """The text in the file where ${VAR} was replaced in the value at `path`, else None."""

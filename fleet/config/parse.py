@@ -9,9 +9,12 @@ import tomli
 from fleet.config.document import Document
 from fleet.config.source import Source
 from fleet.config.spans import Spans, scan
-from fleet.diagnostics import Diagnostic, Span
+from fleet.config.wrong_text import open_text, position, twice
+from fleet.diagnostics import Diagnostic, Related, Span
 from fleet.rules.registry import catalogue
 from fleet.rules.syntax import invalid_toml
+
+_TWICE = ("overwrite a value", "twice", "mutate immutable", "already defined")
 
 
 class Parsed(NamedTuple):
@@ -26,10 +29,29 @@ def parse(source: Source) -> Parsed | Diagnostic:
     try:
         return Parsed(source, Document(tomli.loads(source.text)), scan(source.text))
     except tomli.TOMLDecodeError as error:
-        lines = source.text.split("\n")
-        return _invalid(error.msg, error.lineno, error.colno, lines[min(error.lineno, len(lines)) - 1])
+        return _located(source.text, error)
     except RecursionError:
         return _invalid("Values are nested too deep", 1, 1)
+
+
+def _located(text: str, error: tomli.TOMLDecodeError) -> Diagnostic:
+    """Where the mistake was made, which is often before the place where the parser saw it."""
+    opened = open_text(text)
+    if opened is not None and opened < error.pos:
+        line, column = position(text, opened)
+        return _invalid("a text that begins here is not closed", line, column, lines_of(text, line))
+    if any(words in error.msg for words in _TWICE) and (both := twice(text)):
+        second, first = both
+        reason = f"{error.msg} (first in line {first.line})" if first.line != second.line else error.msg
+        found = _invalid(reason, second.line, second.column, lines_of(text, second.line))
+        return found._replace(span=second, related=(Related(first, "the first one"),))
+    return _invalid(error.msg, error.lineno, error.colno, lines_of(text, error.lineno))
+
+
+def lines_of(text: str, line: int) -> str:
+    """That line; the last one for a line behind the end."""
+    lines = text.split("\n")
+    return lines[min(line, len(lines)) - 1]
 
 
 def _invalid(reason: str, line: int, column: int, text: str = "") -> Diagnostic:

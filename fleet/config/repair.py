@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from fleet.broker_url.masking import MASK
 from fleet.config import known
 from fleet.config.document import Document
 from fleet.config.guesses import guess
 from fleet.config.misnamed import GROUP_NAME, bad_name, unknown
 from fleet.config.mistakes import mistakes
 from fleet.config.toml import to_toml
+from fleet.config.units import parse_duration, parse_size
+from fleet.config.unnamed import give_names
+from fleet.diagnostics.secrets import is_secret_name
 from fleet.rules.finding import Change, Finding, KeyPath, Step
 from fleet.rules.syntax import bad_unit, invalid_value, missing_key, unknown_pool
 from fleet.rules.words import dotted
@@ -31,6 +35,7 @@ EXPECTED = {
     "string_pattern_mismatch": GROUP_NAME,
     "too_short": "at least one",
 }
+_REPLICAS = "a whole number, or a table such as { min = 1, max = 8 }"
 _TABLE_EXPECTED = ("dict_type", "model_type", "model_attributes_type")
 # What stands in for a required value that is missing or senseless; anything that the models accept.
 STAND_INS = {
@@ -46,6 +51,10 @@ STAND_INS = {
 
 def repair(document: Document) -> Iterator[Finding]:
     """One round: what pydantic finds now. There may be more behind it."""
+    unnamed = list(give_names(document))
+    if unnamed:
+        yield from unnamed
+        return
     found = [(problem["type"], _path(problem["loc"]), problem) for problem in mistakes(document.data)]
     assert found, "pydantic takes what the models do not read"
     # Misnamed keys first: what is missing may be there under another name.
@@ -83,15 +92,19 @@ def _from_variable(document: Document, kind: str, path: KeyPath) -> bool:
 def _wrong_value(document: Document, kind: str, path: KeyPath, problem: Any) -> Finding:
     got = document.get(path)
     shown = document.written.get(path) or got
-    options = known.choices(path)
-    meant = guess(kind, got, options)
+    options, where = known.choices(path), _where(document, path)
+    meant = guess(kind, got, options, path[-1])
     if meant:
         document.put(path, meant[0])
         if path == ("routes",) and (rules := _routes_by_pattern(got)):
             document.put(path, rules)
-            document.origins.update({(*path, index): (*path, key) for index, key in enumerate(got)})
+            for index, key in enumerate(got):
+                document.put_origin((*path, index), (*path, key))
+        elif kind in _TABLE_EXPECTED:
+            document.put_origin(path, (*document.origin(path), 0))
         elif kind == "tuple_type":
-            document.origins[*path, 0] = document.origin(path)
+            for index in range(len(meant[0])):
+                document.put_origin((*path, index), document.origin(path))
     else:
         _stand_in(document, path)
     # A value with ${VAR} in it must be mended where the variable is set.
@@ -100,24 +113,62 @@ def _wrong_value(document: Document, kind: str, path: KeyPath, problem: Any) -> 
     )
     safe = meant is not None and meant[1]
     advice = f"write {to_toml(meant[0])}" if meant else None
-    text, where = _shown(shown), _where(document, path)
+    text = _shown(shown)
+    if any(is_secret_name(part) for part in path):
+        text, advice = MASK, "write it as a text, in quotes" if meant and isinstance(meant[0], str) else None
     if kind == "pool":
         return unknown_pool(path, where, text, meant[0] if meant else None, steps)
     if kind in ("duration", "size"):
-        return bad_unit(path, where, kind, text, advice=advice, steps=steps, safe=safe)
+        expected = _expected(kind, problem, options)
+        otherwise = (
+            f"write {expected}"
+            if _is_read(kind, got)
+            else "write a number and its unit, without a space, in quotes"
+        )
+        advice = advice or _known_habit(path, got) or otherwise
+        return bad_unit(path, where, expected, text, advice=advice, steps=steps, safe=safe)
     if kind == "tuple_type" and path == ("routes",):
         advice, steps = _how_to_route(got), ()
-    if kind in _TABLE_EXPECTED and advice is None:
-        advice = f"write [{where}], and what belongs to it as keys below"
+    if kind in _TABLE_EXPECTED:
+        advice, steps = f"write [{where}], and what belongs to it as keys below", ()
+        text = "a list of tables" if meant else text
     return invalid_value(
         path,
         where,
-        _expected(kind, problem, options),
+        _REPLICAS if path[-1] == "replicas" and kind == "int_type" else _expected(kind, problem, options),
         text,
-        advice=advice or known.description(path) or None,
+        advice=advice
+        or _known_habit(path, got)
+        or _what_to_write(kind, problem, options, known.description(path)),
         steps=steps,
         safe=safe,
     )
+
+
+def _is_read(kind: str, value: Any) -> bool:
+    """Whether it is a duration or size, though not one that can be here."""
+    try:
+        parse_duration(value) if kind == "duration" else parse_size(value)
+    except ValueError:
+        return False
+    return True
+
+
+_NO_LIMIT = ("none", "off", "no", "never", "unlimited", "infinite", "infinity", "inf", "forever", "disabled")
+
+
+def _known_habit(path: KeyPath, value: Any) -> str | None:
+    """For values that mean something in other tools."""
+    key = path[-1]
+    if key == "dead_letter" and value is True:
+        return "leave it out: dead letters then go to the queue of this name with .dead behind it"
+    if path[0] == "routes" and key == "queue" and isinstance(value, list):
+        return "one queue for each [[routes]]: a task goes to one queue"
+    if value is False or (isinstance(value, str) and value.strip().lower() in _NO_LIMIT):
+        if path[0] == "machine":
+            return f"leave `{key}` out: then what this machine has counts"
+        return f"leave `{key}` out, for no limit" if known.default(path) is None else None
+    return None
 
 
 def _routes_by_pattern(table: Any) -> list[dict[str, str]]:
@@ -165,6 +216,14 @@ def _expected(kind: str, problem: Any, options: tuple[str, ...]) -> str:
         if bound in context:
             return f"{words} {context[bound]}"
     return EXPECTED.get(kind, str(problem["msg"]).lower())
+
+
+def _what_to_write(kind: str, problem: Any, options: tuple[str, ...], description: str) -> str:
+    expected = _expected(kind, problem, options)
+    write = (
+        f"write a number, {expected}" if expected.startswith(("at least", "at most")) else f"write {expected}"
+    )
+    return f"{write}. {description}" if description else write
 
 
 def _where(document: Document, path: KeyPath) -> str:

@@ -1,83 +1,69 @@
-"""Fleet → the specs that workers and producers get: absolute paths, secrets read, numbers for "cpus"."""
+"""The fleet.toml as checked → the specs of producers and schedulers: absolute paths, secrets read.
+
+What its worker groups are, fleet.config.resolve_groups says.
+"""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import date, time
 from pathlib import Path
+from typing import Any
 
-from fleet.config.envfile import parse_env_file
-from fleet.config.model import Fleet, Queue, WorkerGroup
+from fleet.broker_url import amqp_parameters
+from fleet.config.envfile import EnvFileError, parse_env_file
+from fleet.config.model import Fleet, Queue, Schedule
 from fleet.config.source import Unreadable
-from fleet.machine import Machine, this_machine
-from fleet.spec import BrokerSpec, QueueSpec, RouteSpec, RoutingSpec, WorkerSpec
+from fleet.spec import BrokerSpec, QueueSpec, RouteSpec, RoutingSpec, ScheduleSpec
 from fleet.statedir import StateDir
 
 
 def state_dir(fleet: Fleet) -> StateDir:
     """Where this fleet keeps its files; nothing is created."""
-    return StateDir(_absolute(fleet, fleet.project.state_dir))
-
-
-def replicas(fleet: Fleet, group: str) -> tuple[int, int]:
-    """Fewest and most workers of `group`; equal unless it scales. Raises KeyError."""
-    return fleet.workers[group].replica_bounds()
-
-
-def autoscale(fleet: Fleet, group: str) -> tuple[int, int, float] | None:
-    """Fewest workers, most workers, target latency in seconds; None unless the group scales."""
-    wanted = fleet.workers[group].replicas
-    if isinstance(wanted, int):
-        return None
-    return wanted.min, wanted.max, wanted.target_latency.total_seconds()
-
-
-def concurrency(group: WorkerGroup, cpus: int) -> int:
-    """What one worker of `group` runs at once on a machine with `cpus` CPUs."""
-    return group.slots(cpus)
+    return StateDir(absolute(fleet, fleet.project.state_dir))
 
 
 def routing(fleet: Fleet) -> RoutingSpec:
     """All that a producer needs. Raises Unreadable when `url_file` can't be read."""
     return RoutingSpec(
         broker=broker(fleet),
-        queues=tuple(_queue(name, queue) for name, queue in fleet.queues.items()),
+        queues=tuple(queue_spec(name, queue) for name, queue in fleet.queues.items()),
         routes=tuple(RouteSpec(rule.task, rule.queue, rule.priority) for rule in fleet.routes),
     )
 
 
-def worker_spec(fleet: Fleet, group_name: str, *, machine: Machine | None = None) -> WorkerSpec:
-    """What every worker of the group runs. `machine` is where it runs; default: this one.
+def schedules(fleet: Fleet) -> tuple[ScheduleSpec, ...]:
+    """What its scheduler goes by."""
+    return tuple(schedule_spec(fleet, each) for each in fleet.schedules)
 
-    Raises KeyError for an unknown group, Unreadable when `url_file` or `env_file` can't be read.
-    """
-    group = fleet.workers[group_name]
-    return WorkerSpec(
-        fleet=fleet.name,
-        group=group_name,
-        app=fleet.project.app,
-        pythonpath=_pythonpath(fleet),
-        broker=broker(fleet),
-        queues=tuple(_queue(name, fleet.queues[name]) for name in group.queues),
-        pool=group.pool,
-        concurrency=group.slots((machine or this_machine()).cpus.value),
-        prefetch=group.prefetch if isinstance(group.prefetch, int) else None,
-        acks=group.acks,
-        max_deliveries=group.max_deliveries,
-        max_retries=group.max_retries,
-        retry_backoff_seconds=group.retry_backoff.total_seconds(),
-        retry_backoff_max_seconds=group.retry_backoff_max.total_seconds(),
-        soft_time_limit_seconds=group.soft_time_limit.total_seconds() if group.soft_time_limit else None,
-        time_limit_seconds=group.time_limit.total_seconds() if group.time_limit else None,
-        grace_period_seconds=group.grace_period.total_seconds(),
-        max_tasks=group.max_tasks,
-        max_memory_bytes=group.max_memory,
-        max_age_seconds=group.max_age.total_seconds() if group.max_age else None,
-        nice=group.nice,
-        user=group.user,
-        environment={**_env_file(fleet), **group.env},
-        preload=group.preload,
+
+def schedule_spec(fleet: Fleet, schedule: Schedule) -> ScheduleSpec:
+    return ScheduleSpec(
+        name=schedule.called,
+        task=schedule.task,
+        cron=schedule.cron,
+        every_seconds=None if schedule.every is None else schedule.every.total_seconds(),
+        timezone=schedule.timezone or fleet.project.timezone,
+        args=tuple(_json(value) for value in schedule.args),
+        kwargs={name: _json(value) for name, value in schedule.kwargs.items()},
+        queue=schedule.queue,
+        priority=schedule.priority,
+        expires_seconds=None if schedule.expires is None else schedule.expires.total_seconds(),
+        overlap=schedule.overlap,
+        catch_up=schedule.catch_up,
+        jitter_seconds=schedule.jitter.total_seconds(),
+        enabled=schedule.enabled,
     )
+
+
+def _json(value: Any) -> Any:
+    """TOML's dates and times as texts: the specs are JSON, and so are the messages."""
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, list):
+        return [_json(item) for item in value]
+    return {name: _json(item) for name, item in value.items()} if isinstance(value, dict) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,33 +77,48 @@ class AppImport:
 
 def app_import(fleet: Fleet) -> AppImport:
     """Raises Unreadable when `env_file` can't be read."""
-    return AppImport(fleet.project.app, _pythonpath(fleet), _env_file(fleet))
+    return AppImport(fleet.project.app, pythonpath(fleet), env_file(fleet))
 
 
 def broker(fleet: Fleet) -> BrokerSpec:
     """How to reach the broker. Raises Unreadable when `url_file` can't be read."""
     table = fleet.broker
+    url = _broker_url(fleet)
     return BrokerSpec(
-        url=_broker_url(fleet),
+        url=url,
         accept=table.accept,
-        heartbeat_seconds=table.heartbeat.total_seconds(),
+        heartbeat_seconds=_heartbeat_seconds(url, table.heartbeat.total_seconds()),
         lease_seconds=table.lease.total_seconds(),
         transport_options=dict(table.transport_options),
+        max_message_bytes=table.max_message_size,
     )
+
+
+def _heartbeat_seconds(url: str, otherwise: float) -> float:
+    """What the URL says counts: for the thread that sends them while the loop can't, too."""
+    if not url.startswith("amqp"):
+        return otherwise
+    try:
+        said = amqp_parameters.read(url).heartbeat_seconds
+    except ValueError:
+        return otherwise  # whoever connects says what is wrong
+    return otherwise if said is None else said
 
 
 def _broker_url(fleet: Fleet) -> str:
     if fleet.broker.url_file:
-        url = _read(_absolute(fleet, fleet.broker.url_file), "broker.url_file").strip()
+        url = _read(absolute(fleet, fleet.broker.url_file), "broker.url_file").strip()
+    elif fleet.broker.url is not None:
+        url = fleet.broker.url.strip()  # a secret in a variable often ends with the newline of its file
     else:
-        url = fleet.broker.url or f"sqlite:///{state_dir(fleet).root / 'broker.db'}"
+        url = f"sqlite:///{state_dir(fleet).root / 'broker.db'}"
     prefix, found, path = url.partition("sqlite:///")
     if prefix or not found or path.startswith(":memory:"):
         return url
-    return f"sqlite:///{_absolute(fleet, path)}"
+    return f"sqlite:///{absolute(fleet, path)}"
 
 
-def _queue(name: str, queue: Queue) -> QueueSpec:
+def queue_spec(name: str, queue: Queue) -> QueueSpec:
     return QueueSpec(
         name=name,
         exchange=queue.exchange,
@@ -126,28 +127,26 @@ def _queue(name: str, queue: Queue) -> QueueSpec:
         durable=queue.durable,
         max_priority=queue.max_priority,
         message_ttl_seconds=queue.message_ttl.total_seconds() if queue.message_ttl else None,
-        dead_letter=_dead_letter(name, queue),
+        dead_letter=queue.dead_letter_queue(name),
         arguments=dict(queue.arguments),
     )
 
 
-def _dead_letter(name: str, queue: Queue) -> str | None:
-    if queue.dead_letter is False:
-        return None
-    return queue.dead_letter if isinstance(queue.dead_letter, str) else f"{name}.dead"
+def pythonpath(fleet: Fleet) -> tuple[str, ...]:
+    return tuple(str(absolute(fleet, folder)) for folder in fleet.project.pythonpath)
 
 
-def _pythonpath(fleet: Fleet) -> tuple[str, ...]:
-    return tuple(str(_absolute(fleet, folder)) for folder in fleet.project.pythonpath)
-
-
-def _env_file(fleet: Fleet) -> dict[str, str]:
+def env_file(fleet: Fleet) -> dict[str, str]:
     if not fleet.project.env_file:
         return {}
-    return parse_env_file(_read(_absolute(fleet, fleet.project.env_file), "fleet.env_file"))
+    path = absolute(fleet, fleet.project.env_file)
+    try:
+        return parse_env_file(_read(path, "fleet.env_file"))
+    except EnvFileError as error:
+        raise Unreadable(f"fleet.env_file: {path}, {error}") from error
 
 
-def _absolute(fleet: Fleet, path: str) -> Path:
+def absolute(fleet: Fleet, path: str) -> Path:
     # normpath rather than resolve(): a symlinked release folder must stay the path that was configured.
     return Path(os.path.normpath(fleet.folder / Path(path).expanduser()))
 

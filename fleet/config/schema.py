@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+from fleet.config.key_docs import descriptions
 from fleet.config.mistakes import drawn
 from fleet.config.model import Fleet, format_duration
 from fleet.config.table import Field, Table
-from fleet.config.words import descriptions
 
 Schema = dict[str, Any]
 

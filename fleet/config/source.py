@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from fleet.working_folder import absolute, working_folder
+
 
 class Unreadable(Exception):  # noqa: N818
     """A file can't be read at all, or has no such environment; the text says which and why."""
@@ -36,12 +38,12 @@ def find_file(explicit: Path | None = None) -> Path:
     named = explicit or (Path(value) if (value := os.environ.get("FLEET_FILE")) else None)
     if named:
         return named
-    here = Path.cwd()
+    here = working_folder()
     for folder in (here, *here.parents):
         if (folder / "fleet.toml").is_file():
             return folder / "fleet.toml"
     raise Unreadable(
-        "no fleet.toml here or in a parent folder: make one with `fleet init`, or name it with -f"
+        f"there is no fleet.toml in {here} or a folder above it: `fleet init` writes one, -f names another"
     )
 
 
@@ -61,11 +63,11 @@ def from_bytes(content: bytes, path: Path) -> Source:
         line = content[: error.start].count(b"\n") + 1
         raise Unreadable(f"can't read {path}: line {line} is not UTF-8 text") from error
     # abspath, not resolve(): a ConfigMap or a release folder is a symlink whose name is what was meant.
-    return Source(Path(os.path.abspath(path)), text, _short(path))  # noqa: PTH100
+    return Source(Path(os.path.normpath(absolute(path))), text, _short(path))
 
 
 def _short(path: Path) -> str:
     """Relative to here when that is shorter."""
-    if path.is_absolute() and path.is_relative_to(Path.cwd()):
-        return str(path.relative_to(Path.cwd()))
+    if path.is_absolute() and path.is_relative_to(here := working_folder()):
+        return str(path.relative_to(here))
     return str(path)

@@ -1,4 +1,4 @@
-"""Where each key and value of a TOML text stands. For text that tomli has accepted: it checks nothing itself.
+"""The spans of each key and value in a TOML text that tomli has accepted: nothing is checked here.
 
 `scan` walks the text once and gives {path: Place}; paths are those of the parsed data: keys as str,
 positions in arrays as int.
@@ -7,7 +7,8 @@ positions in arrays as int.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import tomli
@@ -61,6 +62,65 @@ class Spans:
         self.places: dict[KeyPath, Place] = {}
         self.comments: list[Comment] = []
 
+    @cached_property
+    def below(self) -> dict[KeyPath, list[KeyPath]]:
+        """Path → what stands directly under it, in the order of the text."""
+        found: dict[KeyPath, list[KeyPath]] = {}
+        for path in self.places:
+            found.setdefault(path[:-1], []).append(path)
+        return found
+
+    @cached_property
+    def position(self) -> dict[KeyPath, int]:
+        """Path → its place among those that `below` has beside it."""
+        return {path: index for paths in self.below.values() for index, path in enumerate(paths)}
+
+    @cached_property
+    def on_line(self) -> dict[int, list[KeyPath]]:
+        """Line → what begins or ends on it, be it a header or a value."""
+        found: dict[int, list[KeyPath]] = {}
+        for path, place in self.places.items():
+            for line in lines_of(place):
+                found.setdefault(line, []).append(path)
+        return found
+
+    @cached_property
+    def comment_lines(self) -> frozenset[int]:
+        """Lines with nothing but a comment on them."""
+        return frozenset(
+            comment.span.line for comment in self.comments if not self._before(comment.span).strip()
+        )
+
+    def _before(self, span: Span) -> str:
+        """What stands on the line before the span."""
+        start = self.line_starts[span.line - 1]
+        return self.text[start : start + span.column - 1]
+
+    @cached_property
+    def headers(self) -> list[int]:
+        """The lines of [table] headers, sorted."""
+        return sorted({place.header.line for place in self.places.values() if place.header})
+
+    @cached_property
+    def _comment_offsets(self) -> list[int]:
+        return [self.offset(comment.span.line, comment.span.column) for comment in self.comments]
+
+    def comments_between(self, start: int, end: int) -> list[Comment]:
+        """Those that begin at or behind the offset `start`, and before `end`."""
+        offsets = self._comment_offsets
+        return self.comments[bisect_left(offsets, start) : bisect_left(offsets, end)]
+
+    @cached_property
+    def newline(self) -> str:
+        return "\r\n" if "\r\n" in self.text else "\n"
+
+    def all_below(self, path: KeyPath) -> list[KeyPath]:
+        """`path` itself and whatever is under it."""
+        found = [path]
+        for each in found:
+            found += self.below.get(each, ())
+        return found
+
     def span(self, start: int, end: int) -> Span:
         """The span of text[start:end]."""
         return Span(*self._position(start), *self._position(end))
@@ -84,8 +144,13 @@ class Spans:
 def scan(text: str) -> Spans:
     """Raises RecursionError on values nested hundreds deep."""
     spans = Spans(text)
-    _Scanner(spans).document()
+    Scanner(spans).document()
     return spans
+
+
+def lines_of(place: Place) -> tuple[int, ...]:
+    """Where its header and its value begin and end."""
+    return tuple(line for span in (place.header, place.value) if span for line in (span.line, span.end_line))
 
 
 def line_starts(text: str) -> list[int]:
@@ -93,7 +158,9 @@ def line_starts(text: str) -> list[int]:
     return [0, *(match.end() for match in re.finditer("\n", text))]
 
 
-class _Scanner:
+class Scanner:
+    """Walks the text once and fills in `spans`."""
+
     def __init__(self, spans: Spans) -> None:
         self.spans = spans
         self.text = spans.text

@@ -1,4 +1,4 @@
-"""What the models are made of: frozen records that declare their keys, and that read right data by themselves.
+"""The tables that the models are made of: frozen records that declare their keys, and read right data by themselves.
 
 pydantic reads the same declarations, but only to say what is wrong (fleet.config.mistakes) and to draw the
 schema: to load it takes longer than all else that a command does, and most files have no such mistake.

@@ -1,4 +1,4 @@
-"""What TOML 1.1 allows and TOML 1.0 does not, in a text that tomli (2.4 and later) has accepted.
+"""TOML 1.1 in a text that tomli (2.4 and later) has accepted: what TOML 1.0 does not allow.
 
 Other tools that read the file (editors, pre-commit hooks, other languages) mostly know 1.0 only.
 """
@@ -12,6 +12,7 @@ from fleet.config.spans import Spans
 from fleet.diagnostics import Span
 from fleet.rules.finding import Change, Finding, KeyPath, Rename
 from fleet.rules.syntax import newer_toml
+from fleet.rules.words import dotted
 
 _ESCAPE = re.compile(r"\\(?:x(?P<hex>[0-9A-Fa-f]{2})|(?P<escape>e)|.)", re.DOTALL)
 _SHORT_TIME = re.compile(r"(?:\d{4}-\d\d-\d\d[Tt ])?\d\d:\d\d(?!:)")
@@ -44,14 +45,17 @@ def _is_suspicious(text: str) -> bool:
 def _in_key(path: KeyPath, text: str) -> Iterator[Finding]:
     escape = _first_escape(text) if text.startswith('"') else None
     if escape:
-        yield newer_toml(path, f"the escape `{escape}`", None, (Rename(path, str(path[-1])),), part="key")
+        advice = _instead(escape)
+        yield newer_toml(path, f"the escape `{escape}`", advice, (Rename(path, str(path[-1])),), part="key")
 
 
 def _in_string(path: KeyPath, text: str) -> Iterator[Finding]:
     escape = _first_escape(text)
     if escape:
         plain = _ESCAPE.sub(_long_escape, text)
-        yield newer_toml(path, f"the escape `{escape}`", None, (Change(path, plain),), within=escape)
+        yield newer_toml(
+            path, f"the escape `{escape}`", _instead(escape), (Change(path, plain),), within=escape
+        )
 
 
 def _short_time(path: KeyPath, text: str) -> Finding:
@@ -63,7 +67,9 @@ def _in_table(path: KeyPath, span: Span, spans: Spans) -> Iterator[Finding]:
     plain, what = _on_one_line(path, span, spans)
     if not what:
         return
-    advice = "[table] with a line for each key says the same" if plain is None else "write it on one line"
+    table = f"[{dotted(path)}]" if all(isinstance(part, str) for part in path) else "a table of its own"
+    rest = ", without a comma behind the last key" if "a comma behind the last key" in what else ""
+    advice = f"write {table}, with a line for each key" if plain is None else f"write it on one line{rest}"
     steps = (Change(path, plain),) if plain is not None else ()
     yield newer_toml(path, " and ".join(what), advice, steps)
 
@@ -71,13 +77,10 @@ def _in_table(path: KeyPath, span: Span, spans: Spans) -> Iterator[Finding]:
 def _on_one_line(path: KeyPath, span: Span, spans: Spans) -> tuple[str | None, list[str]]:
     """The inline table in TOML 1.0 (None: a comment would be lost), and what was newer in it."""
     start, end = spans.offset(span.line, span.column), spans.offset(span.end_line, span.end_column)
-    inner = [
-        (other, place.value) for other, place in spans.places.items() if _is_value_in(path, other, spans)
-    ]
+    inner = sorted(_values_in(path, spans), key=lambda each: each[1])
     newer: dict[str, None] = {}
     parts, at, commented = list[str](), start, False
     for other, value in inner:
-        assert value is not None
         between = spans.text[at : spans.offset(value.line, value.column)]
         commented |= _has_comment(spans, at, at + len(between))
         if "\n" in between:
@@ -99,11 +102,14 @@ def _on_one_line(path: KeyPath, span: Span, spans: Spans) -> tuple[str | None, l
     return (None if commented else "".join([*parts, closing])), list(newer)
 
 
-def _is_value_in(path: KeyPath, other: KeyPath, spans: Spans) -> bool:
-    """Whether `other` is a `key = value` directly in the inline table at `path`, dotted keys included."""
-    if len(other) <= len(path) or other[: len(path)] != path or spans.places[other].value is None:
-        return False
-    return not any(spans.places[other[:n]].value for n in range(len(path) + 1, len(other)))
+def _values_in(path: KeyPath, spans: Spans) -> Iterator[tuple[KeyPath, Span]]:
+    """Each `key = value` directly in the inline table at `path`, dotted keys included."""
+    for other in spans.below.get(path, ()):
+        value = spans.places[other].value
+        if value is not None:
+            yield other, value
+        else:
+            yield from _values_in(other, spans)
 
 
 def _inside_another(path: KeyPath, spans: Spans) -> bool:
@@ -116,20 +122,22 @@ def _inside_another(path: KeyPath, spans: Spans) -> bool:
 
 
 def _has_comment(spans: Spans, start: int, end: int) -> bool:
-    return any(start <= spans.offset(c.span.line, c.span.column) < end for c in spans.comments)
+    return bool(spans.comments_between(start, end))
 
 
 def _without_comments(spans: Spans, start: int, end: int) -> str:
     text = spans.text[start:end]
-    for comment in spans.comments:
-        at = spans.offset(comment.span.line, comment.span.column)
-        if start <= at < end:
-            text = text.replace(comment.text, "", 1)
+    for comment in spans.comments_between(start, end):
+        text = text.replace(comment.text, "", 1)
     return text
 
 
 def _first_escape(text: str) -> str | None:
     return next((m.group() for m in _ESCAPE.finditer(text) if m["hex"] or m["escape"]), None)
+
+
+def _instead(escape: str) -> str:
+    return f"write {_ESCAPE.sub(_long_escape, escape)}, which every tool reads"
 
 
 def _long_escape(match: re.Match[str]) -> str:

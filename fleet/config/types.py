@@ -8,14 +8,23 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fleet.config.table import Table, reader
-from fleet.config.units import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
+from fleet.config.units import (
+    DURATION_PATTERN,
+    LARGEST_MESSAGE,
+    SIZE_PATTERN,
+    SMALLEST_MESSAGE,
+    parse_duration,
+    parse_message_size,
+    parse_size,
+)
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic_core import CoreSchema
 
 GROUP_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_-]*$"
-POOLS = ("prefork", "gevent", "eventlet", "threads", "solo")
+POOLS = ("prefork", "gevent", "eventlet", "threads", "solo", "asyncio")
+_URL_PATH = r"^(/[A-Za-z0-9._~-]+)*/?$"
 CONCURRENCY = r"^cpus(\s*[-/]\s*[1-9]\d*)?$"
 
 
@@ -142,6 +151,54 @@ def _prefetch(value: Any) -> int | str:
     return "auto" if value == "auto" else WHOLE.read(value)
 
 
+def _address(value: Any) -> str:
+    """HOST:PORT, with the host left out for all addresses and IPv6 in brackets; or unix:PATH."""
+    if not isinstance(value, str):
+        raise ValueError
+    if value.startswith("unix:") and value != "unix:":
+        return value
+    host, colon, port = value.rpartition(":")
+    is_whole = not re.search(r"[:\s/]", host) or re.fullmatch(r"\[[0-9A-Fa-f:.%]+\]", host)
+    if not colon or not is_whole or not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
+        raise ValueError
+    return value
+
+
+def _url_path(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(_URL_PATH, value):
+        raise ValueError
+    return value
+
+
+def _cron(value: Any) -> str:
+    """Loads cronsim, and only where a file has one."""
+    from fleet.schedules.moments import check_cron
+
+    if not isinstance(value, str):
+        raise ValueError
+    check_cron(value)
+    return value
+
+
+def _timezone(value: Any) -> str:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    if not isinstance(value, str):
+        raise ValueError
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, OSError) as error:  # a folder of the database, say
+        raise ValueError from error
+    return value
+
+
+def _period(value: Any) -> timedelta:
+    period = parse_duration(value)
+    if period < timedelta(milliseconds=100):
+        raise ValueError
+    return period
+
+
 def _dead_letter(value: Any) -> Any:
     if value is False or (isinstance(value, str) and value):
         return value
@@ -181,6 +238,57 @@ Size = Annotated[
         'a size such as "512MiB", "1.5GiB" or a number of bytes',
         {"type": "string", "pattern": SIZE_PATTERN},
         {"type": "integer", "minimum": 0},
+    ),
+]
+MessageSize = Annotated[
+    int,
+    Notation(
+        "size",
+        parse_message_size,
+        'a size from "1KiB" to "512MiB"',
+        {"type": "string", "pattern": SIZE_PATTERN},
+        {"type": "integer", "minimum": SMALLEST_MESSAGE, "maximum": LARGEST_MESSAGE},
+    ),
+]
+Period = Annotated[
+    timedelta,
+    Notation(
+        "duration",
+        _period,
+        'a duration from 100ms on, such as "30s", "5m", "1d"',
+        {"type": "string", "pattern": DURATION_PATTERN},
+        {"type": "number", "minimum": 0.1},
+    ),
+]
+Cron = Annotated[
+    str,
+    Notation(
+        "cron",
+        _cron,
+        'five fields (minute hour day month weekday) such as "0 3 * * mon-fri", six with seconds first, or "@daily"',
+        {"type": "string"},
+    ),
+]
+Timezone = Annotated[
+    str,
+    Notation("timezone", _timezone, 'the name of a time zone such as "Europe/Berlin"', {"type": "string"}),
+]
+Address = Annotated[
+    str,
+    Notation(
+        "address",
+        _address,
+        'HOST:PORT such as "127.0.0.1:8787", or "unix:PATH"',
+        {"type": "string", "pattern": r"^(unix:.+|.*:\d{1,5})$"},
+    ),
+]
+UrlPath = Annotated[
+    str,
+    Notation(
+        "url_path",
+        _url_path,
+        'a path such as "/fleet"',
+        {"type": "string", "pattern": _URL_PATH},
     ),
 ]
 Pool = Annotated[

@@ -12,6 +12,8 @@ SIZE_UNITS = {
     "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
 }  # fmt: skip
 
+SMALLEST_MESSAGE, LARGEST_MESSAGE = 2**10, 2**29  # RabbitMQ takes no larger ones, Redis no longer strings
+
 DURATION_PATTERN = r"^\d+(\.\d+)?(ms|s|m|h|d)$"
 SIZE_PATTERN = r"^\d+(\.\d+)?(B|[kK]B|MB|GB|TB|KiB|MiB|GiB|TiB)$"
 
@@ -48,6 +50,14 @@ def parse_size(value: object) -> int:
     if value < 0:
         raise ValueError("a negative size")
     return value
+
+
+def parse_message_size(value: object) -> int:
+    """The same within what brokers can hold. Raises ValueError."""
+    size = parse_size(value)
+    if not SMALLEST_MESSAGE <= size <= LARGEST_MESSAGE:
+        raise ValueError("not a size of a message")
+    return size
 
 
 def format_duration(duration: timedelta) -> str:

@@ -1,1 +1,1 @@
-"""The brain: watches fleet.toml, plans, rolls out, listens to the workers and answers the CLI. Policy."""
+"""The reconciler: watches fleet.toml, plans, rolls out, listens to the workers and answers the CLI. Policy."""

@@ -12,13 +12,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from fleet.controller.api import serve
-from fleet.controller.brain import Brain
-from fleet.controller.codewatch import CodeWatch
-from fleet.controller.events import EventLog
-from fleet.controller.journal import Journal
-from fleet.controller.looks import Looks
-from fleet.controller.watch import Watch
+from fleet.controller.alerts.alerting import Alerting
+from fleet.controller.api import answers
+from fleet.controller.api.server import serve
+from fleet.controller.declared.code_watch import CodeWatch
+from fleet.controller.declared.file_checks import FileChecks
+from fleet.controller.declared.file_watch import Watch
+from fleet.controller.history.keeping import Keeper
+from fleet.controller.log.events import EventLog
+from fleet.controller.log.journal import Journal
+from fleet.controller.pulse_sender import PulseSender
+from fleet.controller.reconciler import Reconciler
+from fleet.controller.state.release import await_release, follow_release
+from fleet.host_identity import this_host
 from fleet.statedir import StateDir
 
 
@@ -31,6 +37,9 @@ def main() -> int:
     arguments = parser.parse_args()
     os.umask(0o077)
     state = StateDir(arguments.state_dir)
+    with suppress(OSError):  # told later, by the reconciler
+        await_release(state)
+        follow_release(state)
     state.create()  # it may have been deleted while the fleet runs
     log = EventLog(journal=Journal(state.events))
     logging.basicConfig(level=logging.WARNING, handlers=[log])
@@ -46,24 +55,46 @@ async def control(file: Path, env: str | None, state: StateDir, log: EventLog) -
     """Until SIGTERM, or until the supervisor is gone. Raises OSError when it can't start."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
-    brain = Brain(file, env, state, log)
-    looks = Looks(brain.consider_file)
+    reconciler = Reconciler(file, env, state, log)
+    looks = FileChecks(reconciler.consider_file)
     _handle_signals(loop, stopped, hung_up=lambda: looks.begin(force=True))
 
     def code_changed(names: list[str]) -> None:
         with suppress(RuntimeError):  # the loop was closed in this moment
-            loop.call_soon_threadsafe(brain.renew_all, names)
+            loop.call_soon_threadsafe(reconciler.renew_all, names)
 
-    watch, code = Watch(file, looks.hint), CodeWatch(brain.watched, code_changed)
-    brain.considered = code.begin
+    watch, code = Watch(file, looks.hint), CodeWatch(reconciler.watched, code_changed)
+    reconciler.considered = code.begin
     watch.start()
     code.start()
-    work = [asyncio.ensure_future(brain.run()), asyncio.ensure_future(serve(brain, state.api_socket))]
+    keeper = Keeper(reconciler.history, lambda: answers.status(reconciler))
+    reconciler.departed = keeper.departed
+    alerting = reconciler.alerting = Alerting(
+        state.alerts,
+        reconciler.history,
+        log,
+        lambda: reconciler.declaration.accepted,
+        lambda: answers.status(reconciler),
+    )
+    pulse = PulseSender(
+        this_host(state.root),
+        lambda: answers.status(reconciler, with_queues=False),
+        lambda: reconciler.effective,
+    )
+    beside = [asyncio.ensure_future(each.run()) for each in (keeper, alerting, pulse)]
+    work = [
+        asyncio.ensure_future(reconciler.run()),
+        asyncio.ensure_future(serve(reconciler, state.api_socket)),
+    ]
     await asyncio.wait([*work, asyncio.ensure_future(stopped.wait())], return_when=asyncio.FIRST_COMPLETED)
     watch.stop()
     code.stop()
     await looks.end()
-    brain.workers.close()
+    for each in beside:
+        each.cancel()
+    await pulse.end()
+    await asyncio.to_thread(reconciler.history.close)
+    reconciler.workers.close()
     failed = [task for task in work if task.done()]
     for task in work:
         task.cancel()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from fleet.diagnostics.model import Span
-from fleet.diagnostics.secrets import mask
+from fleet.diagnostics.secrets import Masked
 
 _TAB = "    "
 _ELLIPSIS = "…"
@@ -20,13 +21,12 @@ class Excerpt(NamedTuple):
     length: int
 
 
-def excerpt(lines: list[str], span: Span, width: int) -> Excerpt:
+def excerpt(lines: Sequence[Masked], span: Span, width: int) -> Excerpt:
     """The first line of `span`; a span over several lines is marked to the end of its first one."""
-    line = lines[span.line - 1] if span.line <= len(lines) else ""
-    end_column = span.end_column if span.end_line == span.line else len(line) + 1
-    masked = mask(line)
-    start = masked.column(min(span.column - 1, len(line)))
-    end = max(start, masked.column(min(end_column - 1, len(line))))
+    masked = lines[span.line - 1] if span.line <= len(lines) else Masked("", (), 0)
+    end_column = span.end_column if span.end_line == span.line else masked.length + 1
+    start = masked.column(min(span.column - 1, masked.length))
+    end = max(start, masked.column(min(end_column - 1, masked.length)))
     before, marked, after = (_printable(masked.text[a:b]) for a, b in ((0, start), (start, end), (end, None)))
     return _fit(before, marked, after.rstrip(), width)
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from fleet.diagnostics.model import Diagnostic
-from fleet.diagnostics.secrets import mask
+from fleet.diagnostics.model import Diagnostic, Fix
+from fleet.diagnostics.secrets import is_secret_name, mask_lines, mask_prose
 
 
 def masked(found: Diagnostic) -> Diagnostic:
-    """Edits stay as they are: what they write is ours, never what stood in the file."""
+    """An edit that writes a secret anew is left out: `--fix` makes it, a report must not hold it."""
     return found._replace(
-        message=_clean(found.message),
-        label=_clean(found.label) if found.label else None,
-        help=_clean(found.help) if found.help else None,
-        notes=tuple(_clean(note) for note in found.notes),
-        related=tuple(each._replace(label=_clean(each.label)) for each in found.related),
+        message=mask_prose(found.message),
+        label=mask_prose(found.label) if found.label else None,
+        help=mask_prose(found.help) if found.help else None,
+        notes=tuple(mask_prose(note) for note in found.notes),
+        related=tuple(each._replace(label=mask_prose(each.label)) for each in found.related),
+        fix=None if found.fix and _has_secret(found, found.fix) else found.fix,
     )
 
 
-def _clean(text: str) -> str:
-    return mask(text).text
+def _has_secret(found: Diagnostic, fix: Fix) -> bool:
+    if any(is_secret_name(part) for part in found.path.replace("[", ".").split(".")):
+        return any(edit.text for edit in fix.edits)
+    return any(line.cuts for edit in fix.edits for line in mask_lines(edit.text.split("\n")))

@@ -1,4 +1,4 @@
-"""What a check found, and where: plain values that the renderers print and `--fix` applies."""
+"""The values of a diagnosis: what a check found, and where; the renderers print them and `--fix` applies them."""
 
 from __future__ import annotations
 

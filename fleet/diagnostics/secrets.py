@@ -1,25 +1,44 @@
-"""Passwords and tokens in a line of the file, made unreadable before the line is shown to anybody."""
+"""Passwords and tokens in the file, made unreadable before a line of it is shown to anybody.
+
+Two kinds: what a URL holds, and what stands under a key that says so, whatever its type.
+"""
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-MASK = "***"
+from fleet.broker_url.masking import MASK, cut, secret_spans
 
-_URL_PASSWORD = re.compile(r"://[^/@\s:\"']*:(?P<secret>[^/@\s\"']+)@")
-_KEYED = re.compile(
-    r"(?i)[\w-]*(?:passw(?:or)?d|secret|token|credential|api_?key|private_?key|access_?key|auth_?key)[\w-]*"
-    r"(?P<after>[\"']?\s*=\s*)(?P<quote>[\"'])(?P<secret>.*?)(?P=quote)"
+Cut = tuple[int, int]
+
+_NAMES = (
+    r"(?:passw(?:or)?d|passphrase|pwd|secret|token|credential|webhook|dsn"
+    r"|(?:api|private|access|auth|encryption|signing|license)[_-]?key)[\w-]*"
+    r"|(?<![\w-])(?:auth|pass|pw|pin)|(?-i:_KEY(?![A-Z]))"  # routing_key is none
 )
-_FILE_KEY = re.compile(r"(?i)_file[\"']?\s*=")
+_KEY = re.compile(rf"(?i)(?:{_NAMES})[\"']?[ \t]*=[ \t]*")
+_NAME = re.compile(rf"(?i){_NAMES}")
+_FILE_KEY = re.compile(r"(?i)_(?:file|path|dir)[\"']?\s*=?\s*")
+_URL_KEY = re.compile(r"(?<![\w-])(?:url|[\w-]*_url)[\"']?[ \t]*=[ \t]*(?=[\"'])", re.IGNORECASE)
+_URL = re.compile(r"[A-Za-z][\w+.\-]*://")
+_REFERENCE = re.compile(r"\$\{\w+(?::[-?][^}\n]*)?\}")
+_PLAIN_REFERENCES = re.compile(r"(?:\$\{\w+(?::\?[^}\n]*)?\})+")
+_BARE_END = re.compile(r"[,\]}#\n]")
+_TOKEN = re.compile(r"\"\"\"|'''|\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'|#[^\n]*|[\[\]{}]")
+_PLACEHOLDER = "PASSWORD"  # in advice
+_HARMLESS_BARE = ("true", "false", "")
 
 
 class Masked(NamedTuple):
     """A line without its secrets. `cuts`: (start, end) in the old line, 0-based, of what MASK replaces."""
 
     text: str
-    cuts: tuple[tuple[int, int], ...]
+    cuts: tuple[Cut, ...]
+    length: int
+    """Of the old line."""
 
     def column(self, column: int) -> int:
         """Where a 0-based column of the old line is in `text`."""
@@ -32,22 +51,161 @@ class Masked(NamedTuple):
         return column + shift
 
 
+def is_secret_name(name: object) -> bool:
+    """Whether a key of this name holds a secret, rather than say where one is."""
+    return bool(_NAME.search(str(name))) and not re.search(r"(?i)_(?:file|path|dir)$", str(name))
+
+
 def mask(line: str) -> Masked:
-    """References to variables (`${PASSWORD}`) are no secrets, their defaults are."""
-    cuts: list[tuple[int, int]] = []
-    for pattern in (_URL_PASSWORD, _KEYED):
-        for match in pattern.finditer(line):
-            start, end = match.span("secret")
-            is_free = all(end <= cut[0] or start >= cut[1] for cut in cuts)
-            if end > start and is_free and not _is_harmless(match):
-                cuts.append((start, end))
-    cuts.sort()
-    text, done = "", 0
-    for start, end in cuts:
-        text, done = text + line[done:start] + MASK, end
-    return Masked(text + line[done:], tuple(cuts))
+    """One line of a file. References to variables (`${PASSWORD}`) are no secrets, their defaults are."""
+    return mask_lines([line])[0]
 
 
-def _is_harmless(match: re.Match[str]) -> bool:
-    is_reference = re.fullmatch(r"\$\{\w+\}", match["secret"]) is not None
-    return is_reference or _FILE_KEY.search(match.group()) is not None
+def mask_lines(lines: Sequence[str]) -> list[Masked]:
+    """A file: a secret may go over several lines."""
+    text = "\n".join(lines)
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line) + 1)
+    of_line: list[list[Cut]] = [[] for _ in lines]
+    for start, end in _cuts(text, in_prose=False):
+        number = bisect_right(starts, start) - 1
+        while number < len(lines) and starts[number] < end:
+            begin, length = starts[number], len(lines[number])
+            piece = (max(start - begin, 0), min(end - begin, length))
+            if piece[1] > piece[0]:
+                of_line[number].append(piece)
+            number += 1
+    return [
+        Masked(cut(line, cuts), tuple(cuts), len(line)) for line, cuts in zip(lines, of_line, strict=True)
+    ]
+
+
+def mask_prose(text: str) -> str:
+    """A message: a URL in it ends where a word ends."""
+    return cut(text, _cuts(text, in_prose=True))
+
+
+def _cuts(text: str, *, in_prose: bool) -> list[Cut]:
+    """Sorted and apart."""
+    if "://" not in text and "=" not in text:
+        return []
+    urls = [] if "://" not in text else list(_urls(text, in_prose=in_prose))
+    cuts = [each for start, end in urls for each in _of_url(text, start, end)]
+    cuts += [*_of_keys(text, urls), *(() if in_prose else _of_url_keys(text))]
+    found = sorted(each for each in cuts if each[0] < each[1])
+    apart: list[Cut] = []
+    for start, end in found:
+        if apart and start < apart[-1][1]:
+            apart[-1] = (apart[-1][0], max(end, apart[-1][1]))
+        elif not _PLAIN_REFERENCES.fullmatch(text[start:end]) and text[start:end] != _PLACEHOLDER:
+            apart.append((start, end))
+    return apart
+
+
+def _of_keys(text: str, urls: Sequence[Cut]) -> Iterator[Cut]:
+    """What looks like a key inside a URL is a parameter."""
+    for match in _KEY.finditer(text):
+        before = bisect_right(urls, (match.start(), len(text))) - 1
+        is_inside = before >= 0 and match.start() < urls[before][1]
+        if not is_inside and not _FILE_KEY.search(match.group()):
+            yield _value(text, match.end())
+
+
+def _of_url_keys(text: str) -> Iterator[Cut]:
+    """A URL whose scheme was forgotten is known by its key alone."""
+    for match in _URL_KEY.finditer(text):
+        start, end = _value(text, match.end())
+        if "://" not in text[start:end]:
+            yield from _of_url(text, start, end)
+
+
+def _value(text: str, start: int) -> Cut:
+    """What to cut of the value that begins there: of a text what is between its quotes, of others all."""
+    for quotes in ('"""', "'''"):
+        if text.startswith(quotes, start):
+            end = text.find(quotes, start + 3)
+            return start + 3, len(text) if end < 0 else end
+    opened = text[start : start + 1]
+    if opened in ('"', "'"):
+        return start + 1, _end_of_text(text, start + 1, opened)
+    if opened in ("[", "{"):
+        return start, _end_of_brackets(text, start)
+    found = _BARE_END.search(text, start)
+    value = text[start : found.start() if found else len(text)].rstrip()
+    return start, start if value in _HARMLESS_BARE else start + len(value)
+
+
+def _end_of_text(text: str, start: int, quote: str) -> int:
+    """Of a text on one line: before its closing quote, or the end of the line."""
+    pattern = r'(?:\\.|[^"\\\n])*' if quote == '"' else r"[^'\n]*"
+    found = re.compile(pattern).match(text, start)
+    return found.end() if found else start
+
+
+def _end_of_brackets(text: str, start: int) -> int:
+    depth, at = 0, start
+    while found := _TOKEN.search(text, at):
+        token, at = found.group(), found.end()
+        if token in ('"""', "'''"):
+            end = text.find(token, at)
+            at = len(text) if end < 0 else end + 3
+        elif token in ("[", "{", "]", "}"):
+            depth += 1 if token in ("[", "{") else -1
+            if depth == 0:
+                return at
+    return len(text)
+
+
+def _urls(text: str, *, in_prose: bool) -> Iterator[Cut]:
+    done = 0
+    for match in _URL.finditer(text):
+        if match.start() >= done:
+            done = _end_of_url(text, match.start(), in_prose=in_prose)
+            yield match.start(), done
+
+
+def _of_url(text: str, start: int, end: int) -> Iterator[Cut]:
+    # What a variable brings is not known: it is taken for a word that fits anywhere, a port included.
+    plain = _REFERENCE.sub(lambda found: "1".rjust(len(found.group()), "0"), text[start:end])
+    for begin, finish in secret_spans(plain):
+        yield start + begin, start + finish
+
+
+def _end_of_url(text: str, start: int, *, in_prose: bool) -> int:
+    line_start = text.rfind("\n", 0, start) + 1
+    quote = _open_quote(text[line_start:start], in_prose=in_prose)
+    if quote:
+        end = _end_of_text(text, start, quote) if quote != "`" else _find(text, "`", start)
+    elif in_prose:
+        found = re.compile(r"[\s\"'`<>)]").search(text, start)
+        end = found.start() if found else len(text)
+    else:
+        end = _find(text, "\n", start)
+    if text[max(0, start - 2) : start] == ":-":  # the default of a variable
+        closed = text.rfind("}", start, end)
+        return end if closed < 0 else closed
+    return end
+
+
+def _open_quote(before: str, *, in_prose: bool) -> str:
+    """The quote that is open at the end of `before`, the part of a line. In prose an apostrophe opens nothing."""
+    if in_prose and before.endswith("'"):
+        return "'"
+    quote, escaped = "", False
+    for character in before:
+        if quote:
+            if escaped:
+                escaped = False
+            elif character == "\\" and quote == '"':
+                escaped = True
+            elif character == quote:
+                quote = ""
+        elif character in ('"', "`") if in_prose else character in ('"', "'"):
+            quote = character
+    return quote
+
+
+def _find(text: str, what: str, start: int) -> int:
+    found = text.find(what, start)
+    return len(text) if found < 0 else found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -9,8 +10,14 @@ from typing import NamedTuple
 from fleet.diagnostics.excerpt import excerpt
 from fleet.diagnostics.masked import masked
 from fleet.diagnostics.model import Diagnostic, Severity, Span
+from fleet.diagnostics.secrets import Masked, mask_lines
 
 _CODES = {"error": "31;1", "warning": "33;1", "info": "36;1", "frame": "34;1", "bold": "1", "plain": ""}
+# Commands and names in backquotes, `key = value`, a comment for fleet; longer ones break like all else.
+_CODE = re.compile(
+    r"`[^`\n]{1,38}`|(?<![\w.])[\w-]{1,20} = (?:\"[^\"\n]{0,24}\"|[\w.]{1,24})|# fleet: ignore\[\w+\](?: why)?"
+)
+_BOUND = "\x00"  # for a blank that holds together
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 
@@ -28,8 +35,8 @@ class Style(NamedTuple):
 def render(found: Sequence[Diagnostic], text: str, name: str, style: Style) -> str:
     """All findings of one file and a line that sums them up; "" when there are none. `name` is the file's."""
     lines = text.split("\n")
-    lines = [line.removesuffix("\r") for line in lines]
-    blocks = ["\n".join(_block(masked(each), lines, name, style)) for each in found]
+    shown = mask_lines([line.removesuffix("\r") for line in lines]) if found else []
+    blocks = ["\n".join(_block(masked(each), shown, name, style)) for each in found]
     return "\n\n".join([*blocks, _summary(found, name, style)]) + "\n" if blocks else ""
 
 
@@ -44,7 +51,7 @@ def _count(number: int, severity: Severity) -> str:
     return f"{number} {severity}{plural}"
 
 
-def _block(found: Diagnostic, lines: list[str], name: str, style: Style) -> Iterator[str]:
+def _block(found: Diagnostic, lines: Sequence[Masked], name: str, style: Style) -> Iterator[str]:
     head = f"{found.severity}[{found.code}]"
     message = _wrapped(found.message, style.width, first=len(head) + 2, rest=4)
     yield style.paint(head, found.severity) + ": " + style.paint(message[0], "bold")
@@ -69,7 +76,7 @@ def _in_environments(found: Diagnostic) -> str:
 
 
 def _excerpts(
-    marks: Iterable[tuple[Span, str, str, str]], lines: list[str], gutter: int, style: Style
+    marks: Iterable[tuple[Span, str, str, str]], lines: Sequence[Masked], gutter: int, style: Style
 ) -> Iterator[str]:
     previous = None
     for span, label, role, sign in marks:
@@ -101,14 +108,18 @@ def _note(gutter: int, kind: str, text: str, style: Style) -> Iterator[str]:
 
 
 def _wrapped(text: str, width: int, *, first: int, rest: int) -> list[str]:
-    """`text` in lines; the first follows `first` columns of something else, others are indented by `rest`."""
+    """`text` in lines; the first follows `first` columns of something else, others are indented by `rest`.
+
+    What is to be typed as it stands stays on one line.
+    """
     wrapped = textwrap.wrap(
-        " " * first + text,
+        " " * first + _CODE.sub(lambda found: found.group().replace(" ", _BOUND), text),
         max(40, width),
         subsequent_indent=" " * rest,
         break_long_words=False,
         break_on_hyphens=False,
     )
+    wrapped = [line.replace(_BOUND, " ") for line in wrapped]
     return [wrapped[0][first:], *wrapped[1:]] if wrapped else [""]
 
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from fleet.protocol import fields, payload
-from fleet.protocol.payload import MalformedMessage
+from fleet.protocol.words import MalformedMessage
 
-__all__ = ["Call", "Encoded", "MalformedMessage", "decode", "encode"]
+__all__ = ["MOST_BYTES", "Call", "Encoded", "MalformedMessage", "decode", "encode"]
 
+MOST_BYTES = 128 * 1024 * 1024  # of one body; RabbitMQ, before 4.0, takes no more by default
 _LONGEST_REPR = 1024  # argsrepr and kwargsrepr are for people; Celery cuts at the same length
 
 
@@ -33,6 +34,8 @@ class Call:
     root_id: str | None = None
     parent_id: str | None = None
     reply_to: str | None = None
+    sent: float | None = None
+    trace: Mapping[str, str] = field(default_factory=dict)  # headers of W3C's trace context
 
 
 class Encoded(NamedTuple):
@@ -72,23 +75,26 @@ def encode(call: Call, *, origin: str = "") -> Encoded:
         "stamped_headers": None,
         "stamps": {},
     }
+    if call.sent is not None:
+        headers[fields.SENT_HEADER] = int(call.sent * 1000)
+    headers |= call.trace
     properties = {"correlation_id": call.id, "reply_to": call.reply_to or "", "delivery_mode": 2}
     return Encoded(body.encode(), headers, properties)
 
 
 def decode(
-    headers: Mapping[str, Any],
-    body: bytes,
+    message: payload.Content,
     *,
-    content_type: str,
-    content_encoding: str,
     accept: tuple[str, ...],
+    most_bytes: int = MOST_BYTES,
 ) -> Call:
     """Raises MalformedMessage with a reason a person can act on; nothing else.
 
-    `accept` holds serializer names ("json") or content types. A message without content type counts as JSON.
+    `accept` holds serializer names ("json") or content types. A message without content type counts as JSON. A body
+    of more than `most_bytes`, decompressed, is refused.
     """
-    value = payload.load(body, content_type, content_encoding, headers.get("compression"), accept)
+    headers = message.headers
+    value = payload.load(message, accept=accept, most=most_bytes)
     task = fields.text(headers, "task", value)
     args, kwargs = fields.arguments(value)
     time_limit, soft_time_limit = fields.limits(headers.get("timelimit"))

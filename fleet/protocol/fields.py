@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from fleet.protocol.payload import MalformedMessage
+from fleet.protocol.words import MalformedMessage, shown
 
+SENT_HEADER = "sent"  # fleet's own, in milliseconds since the epoch: when it was handed to the broker
+MOST_RETRIES = 2**31 - 1  # what any broker can keep in a header
+LONGEST_SECONDS = 10 * 365 * 86400.0  # of a time limit: clocks and timers of all kinds take that
+BAD = object()
 NO_CANVAS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
@@ -47,22 +51,29 @@ def text(headers: Mapping[str, Any], name: str, payload: Any) -> str:
 def retries(value: Any) -> int:
     if value is None:
         return 0
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_RETRIES:
         return value
-    raise MalformedMessage(f"the `retries` header must be a number from 0, got {value!r}")
+    raise MalformedMessage(f"the `retries` header must be a number from 0, got {shown(value)}")
 
 
 def limits(value: Any) -> tuple[float | None, float | None]:
-    """[hard, soft] as (hard, soft)."""
+    """[hard, soft] as (hard, soft), in seconds; 0 and more than LONGEST_SECONDS are no limit that can be set."""
     if value is None:
         return None, None
-    if isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_limit, value)):
-        return value[0], value[1]
-    raise MalformedMessage(f"the `timelimit` header must be [hard, soft] in seconds, got {value!r}")
+    if isinstance(value, (list, tuple)) and len(value) == 2:
+        hard, soft = map(limit, value)
+        if hard is not BAD and soft is not BAD:
+            return hard, soft  # type: ignore[return-value]
+    raise MalformedMessage(f"the `timelimit` header must be [hard, soft] in seconds, got {shown(value)}")
 
 
-def _is_limit(value: Any) -> bool:
-    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+def limit(value: Any) -> float | object | None:
+    """Seconds, at most LONGEST_SECONDS; None for none; BAD for what is no number from 0."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:  # NaN is not, either
+        return BAD
+    return float(min(value, LONGEST_SECONDS))
 
 
 def from_iso(name: str, value: Any) -> float | None:
@@ -72,7 +83,7 @@ def from_iso(name: str, value: Any) -> float | None:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (TypeError, ValueError, OverflowError):
-        raise MalformedMessage(f"the `{name}` header must be an ISO 8601 time, got {value!r}") from None
+        raise MalformedMessage(f"the `{name}` header must be an ISO 8601 time, got {shown(value)}") from None
 
 
 def to_iso(timestamp: float | None) -> str | None:

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
+from fleet.protocol.words import MalformedMessage, cause, cut, shown, too_large
+
 _JSON = "application/json"
-
-
-class MalformedMessage(ValueError):  # noqa: N818
-    """A message that can never be run. Its text is the reason that goes to the dead-letter queue."""
+_SLOW = ("punycode", "idna")  # take quadratic time: a megabyte would keep a worker busy for minutes
 
 
 def dumps(value: Any) -> str:
@@ -38,28 +37,58 @@ def loads(text: str) -> Any:
     return json.loads(text)
 
 
-def load(body: bytes, content_type: str, encoding: str, compression: Any, accept: tuple[str, ...]) -> Any:
-    """The value; empty content type and encoding mean JSON in UTF-8. Raises MalformedMessage."""
+class Content(Protocol):
+    """What a message carries, as a broker hands it out."""
+
+    @property
+    def headers(self) -> Mapping[str, Any]: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def content_type(self) -> Any: ...
+    @property
+    def content_encoding(self) -> Any: ...
+
+
+def load(message: Content, *, accept: tuple[str, ...], most: int, strict: bool = True) -> Any:
+    """The value; empty content type and encoding mean JSON in UTF-8. Raises MalformedMessage.
+
+    A body of more than `most` bytes, decompressed, is refused. Not `strict`: JSON may hold types that somebody has
+    registered with kombu.
+    """
+    body, content_type, encoding = message.body, message.content_type, message.content_encoding
+    compression = message.headers.get("compression")
+    for name, value in (("content type", content_type), ("content encoding", encoding)):
+        if value is not None and not isinstance(value, str):
+            raise MalformedMessage(f"the {name} must be text, got {shown(value)}")
     encoding = encoding or "utf-8"
+    if len(body) > most:
+        raise MalformedMessage(too_large("the body", most))
+    if not strict and b'"__type__"' in body and not compression:
+        return _load_other(body, (content_type or _JSON).partition(";")[0].strip().lower(), encoding, accept)
     if content_type == _JSON and "json" in accept and not compression:
         return _load_json(body, encoding)
     kind = (content_type or _JSON).partition(";")[0].strip().lower()
     if kind == _JSON and ("json" in accept or _JSON in accept):
-        return _load_json(_decompress(body, compression), encoding)
-    return _load_other(_decompress(body, compression), kind, encoding, accept)
+        return _load_json(_decompress(body, compression, most), encoding)
+    return _load_other(_decompress(body, compression, most), kind, encoding, accept)
 
 
 def _load_json(body: bytes, encoding: str) -> Any:
+    if encoding.lower() in _SLOW:
+        raise MalformedMessage(f"content encoding {encoding!r} is not accepted: expected utf-8")
     try:
         text = body.decode("utf-8" if encoding == "binary" else encoding)
     except LookupError:
-        raise MalformedMessage(f"unknown content encoding {encoding!r}: expected utf-8") from None
+        raise MalformedMessage(f"unknown content encoding {shown(encoding)}: expected utf-8") from None
     except (UnicodeError, ValueError) as error:
-        raise MalformedMessage(f"the body is not {encoding} text: {error}") from None
+        raise MalformedMessage(f"the body is not {cut(encoding, 40)} text: {cause(error)}") from None
     try:
         return loads(text)
-    except (ValueError, TypeError, KeyError, ArithmeticError, AttributeError, RecursionError) as error:
-        raise MalformedMessage(f"the body is not valid JSON: {error or type(error).__name__}") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a value with a `__type__` can make its constructor raise
+        raise MalformedMessage(f"the body is not valid JSON: {cause(error)}") from None
 
 
 def _load_other(body: bytes, content_type: str, encoding: str, accept: tuple[str, ...]) -> Any:
@@ -69,26 +98,25 @@ def _load_other(body: bytes, content_type: str, encoding: str, accept: tuple[str
     names = {registry.name_to_type.get(name, name) for name in accept}
     if content_type not in names:
         raise MalformedMessage(
-            f"content type {content_type!r} is not accepted, only {', '.join(accept)}: "
+            f"content type {shown(content_type)} is not accepted, only {', '.join(accept)}: "
             "send JSON, or add the serializer to [broker] accept"
         )
     try:
-        return registry.loads(body, content_type, encoding, accept=names)
+        return registry.loads(bytes(body), content_type, encoding, accept=names)
+    except MemoryError:
+        raise
     except Exception as error:  # whatever a foreign decoder raises
-        raise MalformedMessage(f"the {content_type} body can't be decoded: {_cause(error)}") from None
+        raise MalformedMessage(f"the {content_type} body can't be decoded: {cause(error)}") from None
 
 
-def _decompress(body: bytes, method: Any) -> bytes:
+def _decompress(body: bytes, method: Any, most: int) -> bytes:
     if not method:
         return body
-    from kombu.compression import decompress
+    if not isinstance(method, str):
+        raise MalformedMessage(f"the `compression` header must be text, got {shown(method)}")
+    from fleet.protocol.compression import decompress
 
-    try:
-        return bytes(decompress(body, method))
-    except KeyError:
-        raise MalformedMessage(f"unknown compression {method!r}") from None
-    except Exception as error:  # zlib.error, lzma.LZMAError, OSError …
-        raise MalformedMessage(f"the {method} body can't be decompressed: {_cause(error)}") from None
+    return decompress(body, method, most)
 
 
 def _reduce(value: Any) -> Any:
@@ -135,7 +163,3 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "bytes": str.encode,
     "base64": base64.b64decode,
 }
-
-
-def _cause(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"

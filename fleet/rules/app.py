@@ -7,10 +7,10 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from fleet.config.model import Fleet
+from fleet.rules.consumption_facts import consumed, count
 from fleet.rules.finding import Finding, KeyPath, Mark
 from fleet.rules.globs import covers
 from fleet.rules.registry import on_request
-from fleet.rules.view import consumed, count
 from fleet.rules.words import nearest
 
 _MOST_NAMES = 5
@@ -23,6 +23,12 @@ class AppTask(NamedTuple):
     queue: str | None
     where: str
     """File and line: "shop/tasks.py:12"."""
+    is_async: bool = False
+    """An `async def`."""
+    early: bool = False
+    """A Celery task that is acknowledged when it begins."""
+    routed: bool = False
+    """By Celery's router: then no route of the file is needed."""
 
 
 class AppFailure:
@@ -76,12 +82,22 @@ def routes_do_not_fit_app(fleet: Fleet, tasks: Sequence[AppTask]) -> Iterator[Fi
         )
         return
     patterns = _patterns(fleet, [task.name for task in tasks if task.queue is None])
-    by_rule = {name: pattern.queue for pattern in patterns for name in pattern.gets}
+    by_rule = _by_rule(patterns)
     yield from _not_routed(fleet, [task for task in tasks if task.queue is None and task.name not in by_rule])
     yield from _own_queue_missing(fleet, tasks)
     yield from _not_consumed(fleet, tasks, by_rule)
     yield from _useless_patterns(patterns, tasks)
     yield from _dead_queues(fleet, patterns, {*by_rule.values(), *(task.queue for task in tasks)})
+
+
+def queues_of(fleet: Fleet, tasks: Sequence[AppTask]) -> dict[str, str | None]:
+    """Task → the queue that it comes to."""
+    by_rule = _by_rule(_patterns(fleet, [task.name for task in tasks if task.queue is None]))
+    return {task.name: task.queue or by_rule.get(task.name) for task in tasks}
+
+
+def _by_rule(patterns: Sequence[_Pattern]) -> dict[str, str]:
+    return {name: pattern.queue for pattern in patterns for name in pattern.gets}
 
 
 def _patterns(fleet: Fleet, names: Sequence[str]) -> list[_Pattern]:
@@ -100,7 +116,7 @@ def _not_routed(fleet: Fleet, tasks: Sequence[AppTask]) -> Iterator[Finding]:
     if tasks:
         yield Finding(
             ("routes",) if fleet.routes else ("fleet", "app"),
-            f"no route takes {_listed(tasks)}: sending {'it' if len(tasks) == 1 else 'them'} fails",
+            f"no route takes {listed(tasks)}: sending {'it' if len(tasks) == 1 else 'them'} fails",
             help='add a rule, or a catch-all task = "*" at the end',
             about=(("routes",),),
         )
@@ -113,10 +129,17 @@ def _own_queue_missing(fleet: Fleet, tasks: Sequence[AppTask]) -> Iterator[Findi
         guess = f'did you mean @task(queue="{near}")? Else ' if near else ""
         yield Finding(
             ("fleet", "app"),
-            f'@task(queue="{queue}") of {_listed([task for task in tasks if task.queue == queue])}: '
+            f"{_said_by(queue, tasks)} of {listed([task for task in tasks if task.queue == queue])}: "
             "no such queue is declared",
             help=f"{guess}declare it with [queues.{queue}]",
         )
+
+
+def _said_by(queue: str | None, tasks: Sequence[AppTask]) -> str:
+    """Who has decided that a task goes there."""
+    if any(task.routed for task in tasks if task.queue == queue):
+        return f'the queue "{queue}", which Celery\'s router gives,'
+    return f'@task(queue="{queue}")'
 
 
 def _not_consumed(fleet: Fleet, tasks: Sequence[AppTask], by_rule: dict[str, str]) -> Iterator[Finding]:
@@ -127,7 +150,7 @@ def _not_consumed(fleet: Fleet, tasks: Sequence[AppTask], by_rule: dict[str, str
             rules = [index for index, route in enumerate(fleet.routes) if route.queue == queue]
             yield Finding(
                 ("queues", queue),
-                f'{_listed(lost)} {"goes" if len(lost) == 1 else "go"} to the queue "{queue}", '
+                f'{listed(lost)} {"goes" if len(lost) == 1 else "go"} to the queue "{queue}", '
                 "which no group with replicas consumes",
                 help=f'add "{queue}" to the `queues` of a group, or route the tasks elsewhere',
                 related=tuple(Mark(("routes", index, "queue"), "led here") for index in rules),
@@ -225,7 +248,7 @@ def is_echo(finding: Finding, asked: Sequence[Finding]) -> bool:
     )
 
 
-def _listed(tasks: Sequence[AppTask]) -> str:
+def listed(tasks: Sequence[AppTask]) -> str:
     """ "shop.tasks.a (shop/tasks.py:3)", or "3 tasks (a, b, c)"."""
     if len(tasks) == 1:
         return f"the task {tasks[0].name} ({tasks[0].where})"

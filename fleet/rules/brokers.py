@@ -1,10 +1,13 @@
-"""Which broker a fleet talks to, as far as the file says it: kind, host, whether the words are its own."""
+"""The broker that a fleet talks to, as far as the file says it: kind, host, whether the words are its own."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from fleet.config.model import Fleet
+from fleet.rules.files import absolute
+from fleet.rules.finding import Finding, KeyPath
 
 AMQP, REDIS, SQLITE = "RabbitMQ", "Redis", "SQLite"
 
@@ -20,8 +23,20 @@ def broker_url(fleet: Fleet) -> SplitResult | None:
     if fleet.broker.url_file or "${" in (fleet.broker.url or ""):
         return None
     try:
-        return urlsplit((fleet.broker.url or "sqlite:///").split(";")[0])
+        return urlsplit((fleet.broker.url or "sqlite:///").strip().split(";")[0])
     except ValueError:
+        return None
+
+
+def url_to_use(fleet: Fleet) -> str | None:
+    """The URL as workers will get it; None when it is not to be seen here, or the default."""
+    if not fleet.broker.url_file:
+        return None if fleet.broker.url is None else fleet.broker.url.strip()
+    if fleet.broker.url is not None:
+        return None  # which of the two is meant?
+    try:
+        return absolute(fleet, fleet.broker.url_file).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
         return None
 
 
@@ -31,9 +46,24 @@ def broker_kind(fleet: Fleet) -> str | None:
     return _KINDS.get(url.scheme.lower()) if url else None
 
 
+def may_be_rabbitmq(fleet: Fleet) -> bool:
+    """Whether what only RabbitMQ refuses or does is worth a word: not where the file itself names another broker."""
+    url = broker_url(fleet)
+    return url is None or not is_decided_here(fleet) or _KINDS.get(url.scheme.lower()) == AMQP
+
+
 def is_decided_here(fleet: Fleet) -> bool:
     """Whether the file itself says which broker: with a variable another one may be meant elsewhere."""
     return not fleet.broker.url_file and fleet.written("broker", "url") is None
+
+
+def embedded_file(fleet: Fleet) -> Path | None:
+    """The embedded broker's file; None when the broker is another one, or when that is decided elsewhere."""
+    if broker_kind(fleet) != SQLITE or not is_decided_here(fleet):
+        return None
+    if fleet.broker.url is None:
+        return absolute(fleet, fleet.project.state_dir) / "broker.db"
+    return absolute(fleet, fleet.broker.url.partition("://")[2].partition("?")[0].removeprefix("/"))
 
 
 def other_host(fleet: Fleet) -> str | None:
@@ -57,3 +87,15 @@ def is_loopback(host: str) -> bool:
         return ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def together(fleet: Fleet, path: KeyPath, found: list[Finding]) -> list[Finding]:
+    """Findings about parts of the value at `path`. Where the value stands elsewhere (a variable, a file) there is one
+    place to show for all of them: they become one, the first, with the others as notes.
+    """
+    apart = [each for each in found if each.path != path]
+    here = [each for each in found if each.path == path]
+    if is_decided_here(fleet) or not here[1:]:
+        return found
+    others = tuple(f"{each.message}{f': {each.help}' if each.help else ''}" for each in here[1:])
+    return [here[0]._replace(notes=(*here[0].notes, *others)), *apart]

@@ -58,7 +58,8 @@ def broker_would_refuse(fleet: Fleet, objection: Objection) -> Iterator[Finding]
     yield Finding(
         _path(fleet, objection),
         objection.text,
-        help=objection.help,
+        help=objection.help
+        or "this is what the broker said: check the URL, the user's permissions and the broker's log",
         severity="error" if objection.refused else "warning",
     )
 

@@ -1,4 +1,4 @@
-"""What the disk says about files that the fleet names. What is not there, or not to be seen, says nothing."""
+"""The files that the fleet names, as the disk has them. What is not there, or not to be seen, says nothing."""
 
 from __future__ import annotations
 
@@ -41,6 +41,14 @@ def open_to_all(path: Path, *, inside: Path) -> Path | None:
         if mode is not None:
             return folder if mode & stat.S_IWOTH else None
     return None
+
+
+def writable_by_others(path: Path) -> bool:
+    """Whether the folder `path` is there, and not only its owner may write into it."""
+    if str(path) in _TEMPORARY:
+        return True
+    mode = _mode(path)
+    return mode is not None and stat.S_ISDIR(mode) and bool(mode & (stat.S_IWGRP | stat.S_IWOTH))
 
 
 def _mode(path: Path) -> int | None:

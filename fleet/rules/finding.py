@@ -1,4 +1,4 @@
-"""What a check says: about which keys, in which words, how to mend it. Lines come later."""
+"""The finding of a check: about which keys, in which words, how to mend it. Lines come later."""
 
 from __future__ import annotations
 

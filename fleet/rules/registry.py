@@ -15,17 +15,34 @@ from fleet.rules.finding import Finding
 
 # Subject → its modules, in the order of the codes' first digit.
 SUBJECTS = {
-    "syntax": ("text", "keys", "values", "comments"),
-    "queues": ("consumption", "names", "quorum", "arguments", "exchanges"),
-    "routes": ("targets", "patterns"),
-    "pools": ("concurrency", "absurd", "fit", "libraries", "limits", "preloading"),
-    "capacity": ("cpus", "memory", "connections"),
-    "reliability": ("limits", "losses", "retries"),
+    "syntax": ("toml_text", "keys", "values", "comments", "lint"),
+    "queues": (
+        "consumption",
+        "order",
+        "names",
+        "quorum",
+        "arguments",
+        "dead_letters",
+        "exchanges",
+        "copies",
+        "bounds",
+        "parameters",
+        "vocabulary",
+        "lifetimes",
+    ),
+    "routes": ("targets", "patterns", "expressions", "priorities"),
+    "pools": ("concurrency", "green", "absurd", "fit", "libraries", "limits", "preloading", "idle"),
+    "capacity": ("cpus", "threads", "memory", "connections"),
+    "reliability": ("limits", "prefetch", "losses", "retries", "values"),
     "security": ("secrets", "messages", "exposure", "users"),
-    "operations": ("rollouts", "replicas"),
+    "operations": ("rollouts", "replicas", "project", "files", "texts", "privileges"),
+    "schedules": ("times", "sending", "beat"),
+    "broker": ("urls", "files"),
 }
+# The first digit of a code → its subject.
+_DIGITS = dict(zip("0123456789", SUBJECTS, strict=True))
 # And what needs more than the file, whatever its subject.
-ON_REQUEST = ("app", "connect")
+ON_REQUEST = ("app", "app_pools", "celery", "connect", "exporting", "not_as_measured")
 
 FixKind = Literal["safe", "unsafe"]
 Check = Callable[[Fleet, Machine], Iterator[Finding]]
@@ -37,7 +54,10 @@ class Rule(NamedTuple):
 
     `reads`: keys as "workers.pool" whose wrong value makes the check pointless: it keeps quiet for that
     table. `on_request`: needs more than the file; what it finds at one place may be several mistakes.
-    `varies`: what it finds in a file depends on where it runs: CPUs, files, variables.
+    `varies`: what it finds in a file depends on where it runs: CPUs, files, variables. `sized`: on how large the
+    machine is, so that where the fleet runs it is a warning at most: it would run, only not well. `needed`: nobody
+    could run a fleet with this mistake, so that [lint] and comments can't pass over it. `singly`: each of its findings
+    rests on the keys that it shows alone, so that a wrong value beside them hides nothing.
     """
 
     code: str
@@ -50,6 +70,15 @@ class Rule(NamedTuple):
     reads: tuple[str, ...] = ()
     on_request: bool = False
     varies: bool = False
+    sized: bool = False
+    needed: bool = False
+    singly: bool = False
+
+    @property
+    def always_counts(self) -> bool:
+        """Whether neither [lint] nor a comment can leave it out, or call it less than an error."""
+        by_loader = self.check is None and not self.on_request
+        return self.needed or (by_loader and self.severity == "error")
 
 
 _RULES: dict[str, Rule] = {}
@@ -63,6 +92,9 @@ def rule(
     reads: tuple[str, ...] = (),
     fix: FixKind | None = None,
     varies: bool = False,
+    sized: bool = False,
+    needed: bool = False,
+    singly: bool = False,
 ) -> Callable[[Check], Check]:
     """Register a check of a whole fleet; its findings get `code`."""
 
@@ -72,7 +104,21 @@ def rule(
             for finding in function(fleet, machine):
                 yield finding._replace(code=code)
 
-        _add(function, code, name, severity, fix=fix, check=check, reads=reads, varies=varies)
+        entry = Rule(
+            code,
+            name,
+            severity,
+            _explanation(code, function),
+            _subject(code),
+            fix,
+            check,
+            reads,
+            varies=varies,
+            sized=sized,
+            needed=needed,
+            singly=singly,
+        )
+        _add(entry)
         return check
 
     return register
@@ -88,7 +134,7 @@ def found_by_loader(
         def word(*args: P.args, **kwargs: P.kwargs) -> Finding:
             return function(*args, **kwargs)._replace(code=code)
 
-        _add(function, code, name, severity, fix=fix)
+        _add(Rule(code, name, severity, _explanation(code, function), _subject(code), fix))
         return word
 
     return register
@@ -105,7 +151,8 @@ def on_request(
             for finding in function(*args, **kwargs):
                 yield finding._replace(code=code)
 
-        _add(function, code, name, severity, fix=fix, on_request=True)
+        explanation = _explanation(code, function)
+        _add(Rule(code, name, severity, explanation, _subject(code), fix, on_request=True))
         return check
 
     return register
@@ -120,22 +167,19 @@ def catalogue() -> dict[str, Rule]:
     return dict(sorted(_RULES.items()))
 
 
-def _add(
-    function: Callable[..., Any],
-    code: str,
-    name: str,
-    severity: Severity,
-    *,
-    fix: FixKind | None,
-    check: Check | None = None,
-    reads: tuple[str, ...] = (),
-    on_request: bool = False,
-    varies: bool = False,
-) -> None:
+def _add(entry: Rule) -> None:
+    _RULES[entry.code] = entry
+
+
+def _explanation(code: str, function: Callable[..., Any]) -> str:
+    """What `function` says of itself. Raises ValueError: nothing, or the code is another's."""
     if code in _RULES:
         raise ValueError(f"{code} is taken by {_RULES[code].name}")
     explanation = inspect.getdoc(function)
     if not explanation:
         raise ValueError(f"{code} has no explanation: write a docstring")
-    subject = list(SUBJECTS)[int(code[3])]
-    _RULES[code] = Rule(code, name, severity, explanation, subject, fix, check, reads, on_request, varies)
+    return explanation
+
+
+def _subject(code: str) -> str:
+    return _DIGITS[code[3]]

@@ -19,33 +19,56 @@ class Doubts(Protocol):
 
 def run_rules(fleet: Fleet, machine: Machine, doubts: Doubts) -> Iterator[Finding]:
     """Every finding that does not rest on a stand-in. [machine] goes before what was measured."""
-    table = fleet.machine
-    machine = machine.stated(
-        cpus=table.cpus, memory=table.memory, nofile=table.nofile, origin=("[machine]",) * 3
-    )
+    machine = fleet.machine.over(machine)
     for rule in catalogue().values():
-        for finding in rule.check(fleet, machine) if rule.check else ():
-            if not _rests_on(doubts.poisoned, rule, finding):
+        doubtful = _doubtful(doubts.poisoned, rule)
+        if rule.check is None or doubtful is EVERYWHERE:
+            continue
+        for finding in rule.check(fleet, machine):
+            if not doubtful or not (
+                _rests_on(finding, doubtful) if rule.singly else doubtful & _tables(finding)
+            ):
                 yield finding
 
 
-def _rests_on(poisoned: set[KeyPath], rule: Rule, finding: Finding) -> bool:
-    tables = {_table(path) for path in (finding.path, *finding.about, *(m.path for m in finding.related))}
+EVERYWHERE: frozenset[KeyPath] = frozenset({()})
+
+
+def _doubtful(poisoned: set[KeyPath], rule: Rule) -> frozenset[KeyPath]:
+    """The tables in which a value that the rule reads is a stand-in; EVERYWHERE when it reads it for all of them. For a
+    rule that goes key by key, the stand-ins themselves.
+    """
+    tables = set()
     for path in poisoned:
         for read in rule.reads:
             everywhere, key = read.startswith("all "), read.removeprefix("all ")
-            if _concerns(path, key) and (everywhere or len(path) == 1 or _table(path) in tables):
-                return True
-    return False
+            if _concerns(path, key):
+                if everywhere or len(path) == 1:
+                    return EVERYWHERE
+                tables.add(path if rule.singly else _table(path))
+    return frozenset(tables)
+
+
+def _rests_on(finding: Finding, doubtful: frozenset[KeyPath]) -> bool:
+    paths = (finding.path, *finding.about, *(mark.path for mark in finding.related))
+    return any(path[: len(each)] == each or each[: len(path)] == path for path in paths for each in doubtful)
+
+
+def _tables(finding: Finding) -> set[KeyPath]:
+    return {_table(path) for path in (finding.path, *finding.about, *(m.path for m in finding.related))}
 
 
 def _concerns(path: KeyPath, key: str) -> bool:
-    """Whether a wrong value at `path` can be one of `key` ("workers.pool"; "queues.*" is all of a table)."""
+    """Whether a wrong value at `path` can be one of `key` ("workers.pool"; "queues.*" is all of a table; "queues."
+    the names of the queues alone).
+    """
     subject, name = key.split(".")
     inside = path[len(_table(path)) :]
+    if not name:
+        return path == (subject,)
     return path[0] == subject and (not inside or name in ("*", inside[0]))
 
 
 def _table(path: KeyPath) -> KeyPath:
     """("workers", "http", "pool") → ("workers", "http")."""
-    return path[:2] if path and path[0] in ("workers", "queues", "routes") else path[:1]
+    return path[:2] if path and path[0] in ("workers", "queues", "routes", "schedules") else path[:1]

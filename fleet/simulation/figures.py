@@ -1,4 +1,4 @@
-"""What a simulation comes to: percentiles of waits, replica counts; and assertions about them. Pure."""
+"""The figures of a simulation: percentiles of waits, replica counts; and assertions about them. Pure."""
 
 from __future__ import annotations
 

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from fleet.controller.desired import Group
-from fleet.controller.scaling import begin, decide
-from fleet.controller.scaling_limits import Footprint, Room, most_replicas
-from fleet.controller.scaling_need import Course, Limits, Load
-from fleet.controller.scaling_slots import Seat
-from fleet.controller.scaling_words import said
+from fleet.controller.autoscale.decision import begin, decide
+from fleet.controller.autoscale.need import Limits, ObservedLoad, ScalerState
+from fleet.controller.autoscale.room import Footprint, Room, most_replicas
+from fleet.controller.autoscale.slots import SlotLoad
+from fleet.controller.autoscale.why import said
+from fleet.fleet_state import Group
 
 TICK_SECONDS = 1.0
 
@@ -62,7 +62,7 @@ class _Crew:
     group: Group
     slots_per_worker: int
     history: History
-    course: Course
+    scaler: ScalerState
     workers: list[_Worker] = field(default_factory=list)
     done: int = 0
     busy_seconds: float = 0.0
@@ -79,9 +79,9 @@ class _Crew:
     def footprint(self) -> Footprint:
         spec = self.group.spec
         memory = spec.max_memory_bytes or 0
-        processes = spec.concurrency if spec.pool == "prefork" else 1
+        processes = spec.slots if spec.pool == "prefork" else 1
         return Footprint(
-            spec.group, spec.pool, self.slots_per_worker, len(self.course.slots), memory * processes
+            spec.group, spec.pool, self.slots_per_worker, len(self.scaler.slots), memory * processes
         )
 
 
@@ -104,7 +104,7 @@ class World:
     def run(self, arrivals: Sequence[Arrival], *, until: float, at_most: float) -> list[History]:
         """`arrivals` in order. Ends at `until` or when all is done, whichever is later; at `at_most`."""
         for crew in self._crews:
-            for slot in crew.course.slots:
+            for slot in crew.scaler.slots:
                 crew.workers.append(_Worker(slot, ready=True))
         incoming = iter(arrivals)
         coming = next(incoming, None)
@@ -174,7 +174,7 @@ class World:
                 self._scale(crew, waiting, now)
             in_flight = sum(worker.in_flight for worker in crew.workers)
             ready = sum(worker.ready for worker in crew.staying)
-            crew.history.points.append(Point(now, waiting, in_flight, len(crew.course.slots), ready))
+            crew.history.points.append(Point(now, waiting, in_flight, len(crew.scaler.slots), ready))
 
     def _scale(self, crew: _Crew, waiting: int, now: float) -> None:
         policy = crew.group.autoscale
@@ -182,30 +182,30 @@ class World:
         heads = [
             self._queues[queue.name][0][0] for queue in crew.group.spec.queues if self._queues[queue.name]
         ]
-        load = Load(
+        load = ObservedLoad(
             waiting=waiting,
             held=sum(worker.in_flight for worker in crew.workers),
             done=crew.done,
             busy_seconds=crew.busy_seconds,
-            seats=tuple(Seat(w.slot, w.in_flight, w.ready) for w in crew.staying),
+            slots=tuple(SlotLoad(w.slot, w.in_flight, w.ready) for w in crew.staying),
             oldest_seconds=now - min(heads) if heads else None,
         )
         most, why = most_replicas(crew.group.name, [each.footprint() for each in self._crews], self._room)
         limits = Limits(crew.slots_per_worker, crew.group.spec.grace_period_seconds, most, why)
-        decision = decide(policy, limits, load, crew.course, now)
+        decision = decide(policy, limits, load, crew.scaler, now)
         if decision.replicas != decision.before:
             crew.history.decisions.append((now, said(crew.group.name, decision)))
-        self._apply(crew, decision.course, now)
+        self._apply(crew, decision.scaler, now)
 
-    def _apply(self, crew: _Crew, course: Course, now: float) -> None:
-        crew.course = course
+    def _apply(self, crew: _Crew, scaler: ScalerState, now: float) -> None:
+        crew.scaler = scaler
         held = {worker.slot for worker in crew.staying}
-        for slot in set(course.slots) - held:
+        for slot in set(scaler.slots) - held:
             worker = _Worker(slot)
             crew.workers.append(worker)
             self._later(now + self._boot, (crew, worker, None))
         for worker in crew.staying:
-            if worker.slot not in course.slots:
+            if worker.slot not in scaler.slots:
                 worker.leaving = True
                 if not worker.in_flight and worker.ready:
                     crew.workers.remove(worker)
@@ -220,9 +220,8 @@ class World:
 
 
 def _crew(group: Group) -> _Crew:
-    slots = 1 if group.spec.pool == "solo" else group.spec.concurrency
-    course = begin(group.autoscale, (), 0.0) if group.autoscale is not None else Course(group.slots)
-    return _Crew(group, slots, History(group.name), course)
+    scaler = begin(group.autoscale, (), 0.0) if group.autoscale is not None else ScalerState(group.slots)
+    return _Crew(group, group.spec.slots, History(group.name), scaler)
 
 
 def fixed(group: Group, replicas: int) -> Group:

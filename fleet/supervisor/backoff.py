@@ -1,4 +1,4 @@
-"""How long to wait before a program that ended is started again: a pure decision.
+"""The backoff of the supervisor: how long a program that ended waits for its next start. A pure decision.
 
 The first crash after a healthy life costs nothing; then 0.5, 1, 2 … 30 seconds, jittered, so that many
 replicas which fail for one reason don't return in step. Nothing is ever given up.

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fleet.slot_names import full_name
 from fleet.spec import ProgramSpec, Spec
-from fleet.supervisor import transport
-from fleet.supervisor.transport import Refused
+from fleet.supervisor import rpc_call
+from fleet.supervisor.rpc_call import CallRefused
 
-__all__ = ["LastExit", "Program", "Refused", "Snapshot", "SupervisorClient", "SupervisorUnavailable"]
+__all__ = ["CallRefused", "LastExit", "Program", "Snapshot", "SupervisorClient", "SupervisorUnavailable"]
 
 _ANSWER_SECONDS = 5.0
 """The main loop is never away for long."""
@@ -50,6 +51,10 @@ class Program(Spec):
     labels: dict[str, Any] = field(default_factory=dict)
     recent_crashes: int = 0  # of the last ten minutes, however long it lived in between
 
+    @property
+    def full_name(self) -> str:
+        return full_name(self.group, self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot(Spec):
@@ -85,7 +90,7 @@ class SupervisorClient:
     def add(self, program: ProgramSpec) -> None:
         """Start it and keep it alive. A program of that name already there is left as it is.
 
-        Raises Refused (a ValueError) when it can't be supervised, or when everything is being stopped.
+        Raises CallRefused (a ValueError) when it can't be supervised, or when everything is being stopped.
         """
         said = program.to_dict()
         if not program.preload:
@@ -127,7 +132,7 @@ class SupervisorClient:
     def _call(self, method: str, *, _patience_seconds: float = 0.0, **arguments: Any) -> str:
         argument = json.dumps(arguments) if arguments else None
         try:
-            return transport.call(
+            return rpc_call.call(
                 self._socket, f"fleet.{method}", argument, _ANSWER_SECONDS + _patience_seconds
             )
         except OSError as error:

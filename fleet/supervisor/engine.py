@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from contextlib import suppress
 
 from supervisor.medusa import asyncore_25 as asyncore
-from supervisor.rpcinterface import make_main_rpcinterface
 from supervisor.supervisord import Supervisor
 
+from fleet.private_files import open_private
 from fleet.spec import ProgramSpec
 from fleet.statedir import StateDir
 from fleet.supervisor import lock, plugin
 from fleet.supervisor.companion import Companion
-from fleet.supervisor.custody import Custody
 from fleet.supervisor.notify import Notifier
 from fleet.supervisor.options import EngineError, EngineOptions
+from fleet.supervisor.state_guard import StateGuard
+from fleet.supervisor.supervisorctl_rpc import SupervisorctlInterface
 
 __all__ = ["EngineError", "run"]
+
+_ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
 
 def run(
@@ -41,10 +45,15 @@ def run(
     lock.write_pid(lock_fd)
     _clean(state)
     _leave_terminal(state)
+    if _ENDING & signal.sigpending():
+        # Somebody has asked while this process was being loaded: nothing has begun that would have to end.
+        if companion is not None:
+            companion.take_leave([], at_once=False)
+        return 0
     options = EngineOptions(state)
-    # The stock interface too: `supervisorctl` keeps working.
+    # The stock interface too: `supervisorctl` keeps working, as far as it can't end the fleet.
     options.rpcinterface_factories = [
-        ("supervisor", make_main_rpcinterface, {}),
+        ("supervisor", lambda supervisord: SupervisorctlInterface(supervisord, controller.full_name), {}),
         ("fleet", plugin.factory(options, controller, Notifier.from_environment(os.environ)), {}),
     ]
     supervisord = Supervisor(options)
@@ -76,12 +85,12 @@ def _caretaker(
         fd: int = options.httpservers[0][1].socket.fileno()  # opened by the main loop
         return fd
 
-    custody = Custody(state, lock_fd, server_fd, reopen_logs)
+    state_guard = StateGuard(state, lock_fd, server_fd, reopen_logs)
 
     def look() -> float:
-        if said := custody.look():
+        if said := state_guard.look():
             options.logger.critical(said)
-        return custody.deadline()
+        return state_guard.deadline()
 
     return look
 
@@ -103,7 +112,7 @@ def _clean(state: StateDir) -> None:
 
 def _leave_terminal(state: StateDir) -> None:
     null = os.open(os.devnull, os.O_RDONLY)
-    log = os.open(state.logs / "supervisord.err", os.O_WRONLY | os.O_TRUNC | os.O_APPEND | os.O_CREAT, 0o600)
+    log = open_private(state.logs / "supervisord.err", os.O_WRONLY | os.O_TRUNC | os.O_APPEND | os.O_CREAT)
     for source, target in ((null, 0), (log, 1), (log, 2)):
         os.dup2(source, target)
     os.close(null)

@@ -6,6 +6,7 @@ import fcntl
 import os
 import time
 
+from fleet.private_files import open_private
 from fleet.statedir import StateDir
 
 _TRIES = 5
@@ -24,7 +25,7 @@ def take(state: StateDir) -> int:
     """The descriptor that holds the lock; keep it open. The state directory must exist. Raises
     AlreadyRunning.
     """
-    fd = os.open(state.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = open_private(state.lock, os.O_RDWR | os.O_CREAT)
     # More than once: somebody may be just looking, see `holder`.
     for _ in range(_TRIES):
         try:
@@ -50,8 +51,8 @@ def holder(state: StateDir) -> int | None:
     count.
     """
     try:
-        fd = os.open(state.lock, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+        fd = os.open(state.lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from fleet.private_files import open_private
+
 MAX_BYTES = 10 * 1024 * 1024
 BACKUPS = 3
 TAIL_BYTES = 8192
@@ -16,7 +18,7 @@ TAIL_LINES = 20
 LONGEST_LINE = 500
 
 
-class LogFile:
+class RotatedLog:
     """Append-only; `path`, then `path.1` … `path.3`, the oldest last."""
 
     def __init__(self, path: str, *, max_bytes: int = MAX_BYTES, backups: int = BACKUPS) -> None:
@@ -64,7 +66,7 @@ class LogFile:
             view = view[written:]
 
     def _open(self) -> None:
-        self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._fd = open_private(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self._size = os.fstat(self._fd).st_size
 
     def _rotate(self) -> None:

@@ -17,12 +17,14 @@ from supervisor import loggers
 from supervisor.options import ServerOptions
 from supervisor.states import SupervisorStates
 
+from fleet.peers import peer_of
 from fleet.statedir import StateDir
 from fleet.supervisor import spawn
-from fleet.supervisor.exits import reap_one
-from fleet.supervisor.logfile import LogFile
+from fleet.supervisor.ended import reap_one
+from fleet.supervisor.logfile import RotatedLog
 from fleet.supervisor.wakeup import DeadlinePoller, SignalWaker
 from fleet.supervisor.zygotes import Zygotes
+from fleet.visible import visible_lines
 
 # Each program costs three descriptors: stdin, output, log.
 _WANTED_FILES = 16384
@@ -97,7 +99,7 @@ class EngineOptions(ServerOptions):  # type: ignore[misc]
 
     def make_logger(self) -> None:
         self.logger = loggers.getLogger(self.loglevel)
-        self.logger.addHandler(_MainLog(LogFile(self.logfile)))
+        self.logger.addHandler(_MainLog(RotatedLog(self.logfile)))
 
     def write_pidfile(self) -> None:
         """The lock holds it."""
@@ -118,6 +120,12 @@ class EngineOptions(ServerOptions):  # type: ignore[misc]
             return None
         return signum
 
+    def make_http_servers(self, supervisord: Any) -> Any:
+        servers = super().make_http_servers(supervisord)
+        for _config, server in servers:
+            server.accept = _turning_strangers_away(server.accept, self.logger.warn)
+        return servers
+
     def fork(self) -> int:
         return self.next_fork()
 
@@ -136,10 +144,27 @@ class EngineOptions(ServerOptions):  # type: ignore[misc]
         self._waker.remove()
 
 
+def _turning_strangers_away(accept: Callable[[], Any], warn: Callable[[str], None]) -> Callable[[], Any]:
+    """Not only the folder's mode keeps others out: whoever got at the socket in another way is not heard."""
+
+    def accept_known() -> Any:
+        accepted = accept()
+        if accepted is None:  # already gone again
+            return None
+        peer = peer_of(accepted[0])
+        if not peer.may_command:
+            accepted[0].close()
+            warn(f"{peer.name} (pid {peer.pid}) may not command this fleet: turned away")
+            raise ConnectionRefusedError  # what the server takes for a connection that is gone already
+        return accepted
+
+    return accept_known
+
+
 class _MainLog(loggers.Handler):  # type: ignore[misc]
     """Supervisord's own log."""
 
-    def __init__(self, file: LogFile) -> None:
+    def __init__(self, file: RotatedLog) -> None:
         super().__init__()
         self._file = file
         self.setFormat("%(asctime)s %(levelname)s %(message)s\n")
@@ -147,7 +172,7 @@ class _MainLog(loggers.Handler):  # type: ignore[misc]
     def emit(self, record: Any) -> None:
         if record.msg == _UNGUARDED:
             return
-        self._file.write((self.fmt % record.asdict()).encode(errors="replace"))
+        self._file.write((visible_lines(self.fmt % record.asdict())).encode(errors="replace"))
 
     def reopen(self) -> None:
         self._file.close()

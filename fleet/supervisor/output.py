@@ -6,7 +6,7 @@ from typing import Any
 
 from supervisor.dispatchers import PDispatcher
 
-from fleet.supervisor.logfile import LogFile
+from fleet.supervisor.logfile import RotatedLog
 
 
 class Output(PDispatcher):  # type: ignore[misc]
@@ -14,7 +14,7 @@ class Output(PDispatcher):  # type: ignore[misc]
     others.
     """
 
-    def __init__(self, process: Any, fd: int, log: LogFile) -> None:
+    def __init__(self, process: Any, fd: int, log: RotatedLog) -> None:
         super().__init__(process, "stdout", fd)
         self._log = log
 

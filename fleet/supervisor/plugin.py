@@ -22,10 +22,10 @@ from supervisor.states import SupervisorStates
 from supervisor.xmlrpc import Faults, RPCError
 
 from fleet.spec import ProgramSpec
+from fleet.supervisor.long_polls import LongPolls
 from fleet.supervisor.notify import Notifier
 from fleet.supervisor.options import EngineOptions
 from fleet.supervisor.programs import Programs
-from fleet.supervisor.waits import Waits
 
 _AFTER_ERROR_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 3600.0
@@ -61,7 +61,7 @@ class Plugin:
         self._options = options
         self._programs = programs
         self._notifier = notifier
-        self._waits = Waits(lambda: programs.sequence, self._snapshot)
+        self._waits = LongPolls(lambda: programs.sequence, self._snapshot)
         options.on_hangup = self._guard(self._hang_up)
         options.on_impatience = self._guard(programs.hurry_all)
         options.poller.next_deadline = self._next_deadline

@@ -24,8 +24,8 @@ from supervisor.states import ProcessStates
 from fleet.supervisor import spawn, stopping
 from fleet.supervisor.backoff import FAILED_AFTER, WINDOW_SECONDS, after_exit, is_crash
 from fleet.supervisor.client import LastExit, Program
-from fleet.supervisor.exits import Ended
-from fleet.supervisor.logfile import LogFile
+from fleet.supervisor.ended import Reaped
+from fleet.supervisor.logfile import RotatedLog
 from fleet.supervisor.zygotes import kind_of
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ class ManagedProcess(Subprocess):  # type: ignore[misc]
         self.options = config.options
         self.spec = config.spec
         self.kind = kind_of(config.spec)
-        self.log = LogFile(self.spec.log_file)
-        self.ended: Ended | None = None  # set by the one who reaps, read by `finish`
+        self.log = RotatedLog(self.spec.log_file)
+        self.ended: Reaped | None = None  # set by the one who reaps, read by `finish`
         self.removing = False
         self.killed = False  # it did not end when told to
         self._crashes = 0  # in a row

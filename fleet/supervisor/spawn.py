@@ -1,4 +1,4 @@
-"""What happens between fork and exec, and around the fork: clean signals, own group, bound to the parent's
+"""The start of a program, around the fork and between fork and exec: clean signals, own group, bound to the parent's
 life.
 
 A child starts with supervisord's signal handlers. A SIGTERM that arrives before exec would be taken by one
@@ -8,20 +8,21 @@ default handlers again.
 
 from __future__ import annotations
 
-import ctypes
 import grp
 import os
 import pwd
 import resource
 import signal
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 
+from fleet import prctl
 from fleet.spec import Exit, ProgramSpec
 
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
+_MOST_CAPABILITIES = 64  # two words in the kernel
+_FOR_ALL = frozenset(
+    {"PATH", "LANG", "LANGUAGE", "TZ", "TERM", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+)
 _HANDLED = (
     signal.SIGTERM,
     signal.SIGINT,
@@ -38,19 +39,7 @@ _HANDLED = (
 _HIGHEST_INHERITED_FD = 4096
 
 
-def _load_prctl() -> Callable[[int, int], int] | None:
-    """Loaded before any fork: a child shall not import."""
-    if not sys.platform.startswith("linux"):
-        return None
-    libc = ctypes.CDLL(None)
-
-    def prctl(option: int, argument: int) -> int:
-        return int(libc.prctl(option, argument, 0, 0, 0))
-
-    return prctl
-
-
-_prctl = _load_prctl()
+_prctl = prctl.load()  # before any fork: a child shall not import
 
 
 def fork() -> int:
@@ -87,12 +76,13 @@ def become(program: ProgramSpec, *, stdin: int, output: int, parent: int, nofile
         os.closerange(3, _HIGHEST_INHERITED_FD)
         resource.setrlimit(resource.RLIMIT_NOFILE, nofile)
         if program.nice:
-            os.nice(program.nice)
+            _step_forward_or_back(program.nice)
+        environment = environment_of(program, os.environ)
         if program.user is not None:
-            _become_user(program.user)
+            become_user(program.user)
         _die_with(parent)
         os.chdir(program.directory)
-        os.execve(program.command[0], program.command, environment_of(program, os.environ))  # noqa: S606
+        os.execve(program.command[0], program.command, environment)  # noqa: S606
     except BaseException as error:
         os.write(2, f"fleet: cannot start {program.command[0]}: {error}\n".encode(errors="replace"))
     finally:
@@ -100,24 +90,55 @@ def become(program: ProgramSpec, *, stdin: int, output: int, parent: int, nofile
 
 
 def environment_of(program: ProgramSpec, inherited: Mapping[str, str]) -> dict[str, str]:
-    return {**inherited, **_home(program.user), **program.environment, "FLEET_SUPERVISED": "1"}
+    """With a `user`, of the inherited only what says where things are and how to speak: the rest may be secrets of who
+    started the fleet. What its workers need stands in the file (`env`, `env_file`).
+    """
+    if program.user is not None and pwd.getpwnam(program.user).pw_uid != os.getuid():
+        inherited = {name: value for name, value in inherited.items() if _is_for_all(name)}
+    return {**inherited, **home_of(program.user), **program.environment, "FLEET_SUPERVISED": "1"}
 
 
-def _home(name: str | None) -> dict[str, str]:
+def _step_forward_or_back(nice: int) -> None:
+    try:
+        os.nice(nice)
+    except PermissionError:
+        raise PermissionError(
+            f"nice = {nice} is for root alone (a positive number is for everybody)"
+        ) from None
+
+
+def _is_for_all(name: str) -> bool:
+    return name in _FOR_ALL or name.startswith(("LC_", "PYTHON", "FLEET_"))
+
+
+def home_of(name: str | None) -> dict[str, str]:
     """Of another user: else a library that keeps something there tries the home of whoever started us."""
     if name is None:
         return {}
     return {"HOME": pwd.getpwnam(name).pw_dir, "USER": name, "LOGNAME": name}
 
 
-def _become_user(name: str) -> None:
+def become_user(name: str) -> None:
     user = pwd.getpwnam(name)
     if user.pw_uid == os.getuid():
         return
     groups = [group.gr_gid for group in grp.getgrall() if name in group.gr_mem]
+    _drop_capabilities()
     os.setgroups([user.pw_gid, *groups])
     os.setgid(user.pw_gid)
     os.setuid(user.pw_uid)
+    if _prctl is not None and _prctl(prctl.SET_NO_NEW_PRIVS, 1) != 0:
+        raise PermissionError("can't give up the right to gain privileges (no_new_privs)")
+
+
+def _drop_capabilities() -> None:
+    """From the bounding set: nothing that this process ever executes can have them. Where even root may not drop them,
+    no_new_privs keeps it from gaining any.
+    """
+    if _prctl is None:
+        return
+    for capability in range(_MOST_CAPABILITIES):
+        _prctl(prctl.CAPBSET_DROP, capability)  # beyond the last one that the kernel knows: EINVAL
 
 
 def can_adopt() -> bool:
@@ -128,7 +149,7 @@ def can_adopt() -> bool:
 def adopt_orphans() -> None:
     """Become the parent of descendants whose own parent ends, as process 1 would."""
     if _prctl is not None:
-        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        _prctl(prctl.SET_CHILD_SUBREAPER, 1)
 
 
 def _die_with(parent: int) -> None:
@@ -136,7 +157,5 @@ def _die_with(parent: int) -> None:
 
     Not SIGTERM: to a worker that is draining already it would mean "at once".
     """
-    if _prctl is not None:
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGHUP)
-    if os.getppid() != parent:
-        os._exit(Exit.OK)  # it ended before the line above
+    if not prctl.signal_when_parent_dies(signal.SIGHUP, parent):
+        os._exit(Exit.OK)  # it ended before that

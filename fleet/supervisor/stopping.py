@@ -1,4 +1,4 @@
-"""How a process is asked, urged and at last made to end: timed signals, decided in advance."""
+"""The stop of a process: asked, urged and at last made to end; timed signals, decided in advance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why supervisord's main loop wakes: a signal or a deadline, and no longer a one-second tick.
+"""The wake-up of supervisord's main loop: by a signal or a deadline, and no longer by a one-second tick.
 
 Stock supervisord learns of a dead child when its poll of one second ends (SIGCHLD only appends to a list,
 and PEP 475 resumes the poll). Here every signal writes a byte into a socket that the loop watches, and the

@@ -21,7 +21,8 @@ from supervisor.medusa import asyncore_25 as asyncore
 
 from fleet.spec import ProgramSpec
 from fleet.supervisor import spawn
-from fleet.supervisor.exits import Ended
+from fleet.supervisor.ended import Reaped
+from fleet.visible import visible
 
 if TYPE_CHECKING:
     from fleet.supervisor.options import EngineOptions
@@ -49,7 +50,7 @@ class Zygote:
 
     def __init__(self, options: EngineOptions, program: ProgramSpec, before: Zygote | None = None) -> None:
         now = time.monotonic()
-        self.ended: Ended | None = None  # as of any process that is reaped
+        self.ended: Reaped | None = None  # as of any process that is reaped
         self._options = options
         self._name = program.group
         self._again_seconds = before.patience if before else _AGAIN_SECONDS
@@ -132,7 +133,7 @@ class Zygote:
     def _give_up(self, why: str) -> None:
         if not self._is_over:
             self._options.logger.warn(
-                f"the zygote of {self._name} (pid {self.pid}) {why}; programs start without one"
+                f"the zygote of {self._name} (pid {self.pid}) {visible(why)}; programs start without one"
             )
         self.end()
 

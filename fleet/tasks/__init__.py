@@ -1,4 +1,4 @@
-"""What an app imports: @task and its `send`, Retry, `current`, and the registry of all tasks of this process.
+"""The public names for an app: @task and its `send`, Retry, `current`, and the registry of all tasks of this process.
 
 Light on purpose: the app imports it, so does every pool process. Nothing of the broker is loaded before the
 first `send`.
@@ -6,7 +6,7 @@ first `send`.
 
 from __future__ import annotations
 
-from fleet.tasks.running import Current, Retry, SoftTimeLimitExceeded, current, running
+from fleet.tasks.running import Current, Retry, SoftTimeLimitExceeded, current, outliving_task, running
 from fleet.tasks.task import DuplicateTask, Task, registry, task
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Task",
     "configure",
     "current",
+    "outliving_task",
     "registry",
     "running",
     "task",

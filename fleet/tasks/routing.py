@@ -1,4 +1,4 @@
-"""Where this process gets its routing from: the fleet it works for, else a fleet.toml.
+"""The routing of this process: from the fleet it works for, else from a fleet.toml.
 
 In a worker $FLEET_ROUTING names the RoutingSpec that the controller keeps up to date; fleet.toml is never
 read there. Elsewhere it is the file of `fleet.configure`, $FLEET_FILE, or a fleet.toml here or above. Both
@@ -70,8 +70,12 @@ def _source() -> Path:
 
     try:
         return find_file()
-    except Unreadable as error:
-        raise BadFleetFile(f"{error}; a program can also name it with fleet.configure(path)") from None
+    except Unreadable:
+        raise BadFleetFile(
+            "no fleet.toml in the current folder or one above it, so it is not known where messages go: call "
+            'fleet.configure("/path/to/fleet.toml") before the first send, or set FLEET_FILE in this '
+            "program's environment"
+        ) from None
 
 
 @lru_cache(1)

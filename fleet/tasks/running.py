@@ -1,10 +1,12 @@
-"""What code inside a task can see and raise: `current`, Retry, the soft time limit."""
+"""The running task as its own code sees it: `current`, Retry, the soft time limit."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fleet.tasks.durations import Duration, seconds
 
@@ -19,9 +21,27 @@ class Current:
     queue: str
     redelivered: bool  # the broker has handed it out before: it may have run, wholly or in part
     deadline: float | None = None  # POSIX timestamp of the time limit
+    trace: Mapping[str, str] | None = None  # `traceparent` and `tracestate` that the message came with
 
 
 running: ContextVar[Current] = ContextVar("fleet.running")
+# What the coroutine that runs begins and does not end (worker/belongings.py).
+belongings: ContextVar[Any] = ContextVar("fleet.belongings", default=None)
+
+
+@contextmanager
+def outliving_task() -> Iterator[None]:
+    """Inside an `async def` task: background tasks begun in this block go on when the task has ended.
+
+    For clients that are made once and then shared, and read their connection in the background:
+    `with fleet.outliving_task(): client = await connect()`. On prefork, solo and threads the event loop stands still
+    between two tasks, and so do they.
+    """
+    token = belongings.set(None)
+    try:
+        yield
+    finally:
+        belongings.reset(token)
 
 
 class Retry(Exception):  # noqa: N818  # not an error: a request

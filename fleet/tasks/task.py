@@ -4,32 +4,23 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from fleet.tasks.durations import Duration, seconds
+from fleet.tasks.send_options import SendOptions
 
 P = ParamSpec("P")
 R = TypeVar("R")
 _MOST_SHAPES = 100  # of calls of one task; more is a function that takes any name
 Arguments = Sequence[Any] | Mapping[str, Any]  # of one call: positional, or by name
+_TakenApart = tuple[Sequence[Any], Mapping[str, Any]]
 
 
 class DuplicateTask(ValueError):  # noqa: N818
     """Two functions claim one task name."""
-
-
-class SendOptions(NamedTuple):
-    """How one message is sent; None leaves it to the task and to fleet.toml."""
-
-    queue: str | None = None
-    priority: int | None = None
-    delay_seconds: float | None = None
-    expires_seconds: float | None = None
-    time_limit_seconds: float | None = None
-    soft_time_limit_seconds: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +54,8 @@ class Task(Generic[P, R]):
         """Have a worker run it; the id of the message, which is on the broker when this returns.
 
         Raises TypeError for arguments that the function can't take or JSON can't hold, Unroutable when no
-        rule of fleet.toml matches, BrokerUnavailable when the broker can't be reached.
+        rule of fleet.toml matches, BrokerUnavailable when the broker can't be reached, Refused
+        when it is there and does not take the message: its queue is full, say.
         """
         return self._send(args, kwargs, SendOptions())
 
@@ -76,6 +68,17 @@ class Task(Generic[P, R]):
         before have been sent.
         """
         return self._send_many(calls, SendOptions())
+
+    async def asend(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """As `send`, from async code: `await resize.asend("cat.png")`. The event loop goes on meanwhile.
+
+        The message is on the broker when this returns. Whoever is cancelled while waiting for that can't know.
+        """
+        return await self._asend(args, kwargs, SendOptions())
+
+    async def asend_many(self, calls: Iterable[Arguments] | AsyncIterable[Arguments]) -> list[str]:
+        """As `send_many`, from async code; `calls` may be an async generator, too."""
+        return await self._asend_many(calls, SendOptions())
 
     def options(
         self,
@@ -114,6 +117,30 @@ class Task(Generic[P, R]):
 
         return send_many(self.name, map(self._taken_apart, calls), options, queue=self.queue)
 
+    async def _asend(self, args: tuple[Any, ...], kwargs: dict[str, Any], options: SendOptions) -> str:
+        from fleet.tasks.async_sending import asend
+
+        self._check_arguments(args, kwargs)
+        return await asend(self.name, args, kwargs, options, queue=self.queue)
+
+    async def _asend_many(
+        self, calls: Iterable[Arguments] | AsyncIterable[Arguments], options: SendOptions
+    ) -> list[str]:
+        from fleet.tasks.async_sending import asend_many
+
+        return await asend_many(self.name, self._all_taken_apart(calls), options, queue=self.queue)
+
+    def _all_taken_apart(
+        self, calls: Iterable[Arguments] | AsyncIterable[Arguments]
+    ) -> Iterator[_TakenApart] | AsyncIterator[_TakenApart]:
+        if isinstance(calls, AsyncIterable):
+            return self._each_taken_apart(calls)
+        return map(self._taken_apart, calls)
+
+    async def _each_taken_apart(self, calls: AsyncIterable[Arguments]) -> AsyncIterator[_TakenApart]:
+        async for call in calls:
+            yield self._taken_apart(call)
+
     def _taken_apart(self, call: Arguments) -> tuple[Sequence[Any], Mapping[str, Any]]:
         args: Sequence[Any] = () if isinstance(call, Mapping) else call
         kwargs: Mapping[str, Any] = call if isinstance(call, Mapping) else {}
@@ -148,6 +175,14 @@ class Sender(Generic[P]):
     def send_many(self, calls: Iterable[Arguments]) -> list[str]:
         """As Task.send_many."""
         return self.task._send_many(calls, self.chosen)
+
+    async def asend(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """As Task.asend."""
+        return await self.task._asend(args, kwargs, self.chosen)
+
+    async def asend_many(self, calls: Iterable[Arguments] | AsyncIterable[Arguments]) -> list[str]:
+        """As Task.asend_many."""
+        return await self.task._asend_many(calls, self.chosen)
 
 
 registry: dict[str, Task[..., Any]] = {}
@@ -184,7 +219,7 @@ def task(
 ) -> Any:
     """Make a function a task, called `name` or else "module.function".
 
-    Raises TypeError for what can't be a task (`async def`, a generator), DuplicateTask for a name that is
+    Raises TypeError for what can't be a task (a generator, async or not), DuplicateTask for a name that is
     taken.
     """
 
@@ -226,13 +261,15 @@ def _check(function: Callable[..., Any]) -> None:
     if not callable(function) or not hasattr(function, "__name__"):
         raise TypeError(f"@task goes on a function, not on {function!r}")
     inner = inspect.unwrap(function)
-    if inspect.iscoroutinefunction(inner) or inspect.isasyncgenfunction(inner):
-        raise TypeError(
-            f"{_place(function)}: async def tasks are not supported yet: make it a plain function, "
-            "and let it call asyncio.run(...) if need be"
-        )
-    if inspect.isgeneratorfunction(inner):
+    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
         raise TypeError(f"{_place(function)}: a generator can't be a task: calling it would run nothing")
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether calling it gives a coroutine, as far as that can be told without calling it."""
+    is_plain = inspect.isfunction(function) or inspect.ismethod(function)
+    inner = inspect.unwrap(function) if is_plain else type(function).__call__
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(inner)
 
 
 def _register(made: Task[..., Any]) -> None:

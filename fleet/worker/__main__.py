@@ -8,9 +8,15 @@ from __future__ import annotations
 import os
 import sys
 
+from fleet.early_signals import end_at_once_as_process_1
+
+if __name__ == "__main__":
+    end_at_once_as_process_1()  # until the watchdog hears them
+
 from fleet.spec import Exit, WorkerLaunch
 from fleet.worker import monkey
 from fleet.worker.errors import BootFailed
+from fleet.worker.own_files import seen_by_all
 
 _USAGE = 2
 
@@ -23,14 +29,15 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         os.write(2, b"usage: python -m fleet.worker LAUNCH_FILE\n")
         return _USAGE
+    launch_file = seen_by_all(arguments[0])
     name = "worker"
     try:
-        launch = _read(arguments[0])
+        launch = _read(launch_file)
         name = launch.worker
         monkey.patch(launch.spec.pool)
         from fleet.worker.run import run
 
-        return run(launch)
+        return run(launch, launch_file)
     except BootFailed as error:
         from fleet.worker.log import Log
 

@@ -1,4 +1,4 @@
-"""How long to wait before the next try. Pure: chance is an argument."""
+"""The backoff of a worker: how long to wait before the next try. Pure: chance is an argument."""
 
 from __future__ import annotations
 

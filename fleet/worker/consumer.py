@@ -1,37 +1,36 @@
-"""The one loop, for all five pools: takes deliveries, hands them to the pool, settles them as they end.
+"""The one loop, for all six pools: takes deliveries, hands them to the pool, settles them as they end.
 
-It alone touches the broker. Everything from elsewhere (outcomes from threads, orders from the warden) comes
-by a deque and a wake-up. Only while a task blocks it (in solo) it has given the helm away, and the deputy stands
-in for it: one of the two is at work at any time, never both.
+It alone touches the broker. Everything from elsewhere (outcomes from threads, orders from the watchdog) comes
+by a deque and a wake-up. Only while a task blocks it (in solo) it has given the loop lock away, and the
+keepalive stands in for it: one of the two is at work at any time, never both.
 """
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from fleet.broker.delivery import Delivery
-from fleet.broker.turn import Turn
-from fleet.spec import Exit, WorkerLaunch
-from fleet.worker.log import Log
+from fleet.broker.loop_lock import LoopLock
+from fleet.clock import time
+from fleet.spec import Exit
+from fleet.worker.connection import BATCH_SECONDS
+from fleet.worker.context import LoopContext
 from fleet.worker.orders import Order, Orders
 from fleet.worker.outcome import Outcome, Own
 from fleet.worker.pools import Pool
-from fleet.worker.prefetch import Prefetch
-from fleet.worker.reactor import Reactor
-from fleet.worker.settings import Settings, slots
+from fleet.worker.progress import HeldUp, news, stuck
+from fleet.worker.remote import Remote
+from fleet.worker.revoked import Revoked
 from fleet.worker.settling import Settler
-from fleet.worker.state import Event, Gate
-from fleet.worker.tally import Tally
-from fleet.worker.uplink import Uplink
+from fleet.worker.state import GateEvent
 from fleet.worker.workload import Workload
 
-# The warden tells a stuck loop by how long ago it turned.
+# The watchdog tells a stuck loop by how long ago it turned.
 _LONGEST_WAIT_SECONDS = 5.0
-# Acks of very short tasks go out together, but none later than this.
-_BATCH_SECONDS = 0.005
+_HEAR_AGAIN_SECONDS = 0.2
 _STALL_SECONDS = 1.0
 _WORTHWHILE = 4  # the part of what may be held that is acked together
 
@@ -39,60 +38,71 @@ _WORTHWHILE = 4  # the part of what may be held that is acked together
 class Consumer:
     """`run` returns when the worker has drained.
 
-    `done`, `order`, `longest_overdue` and `stand_in` are for any thread.
+    `done`, `begins`, `order`, `longest_overdue` and `stand_in` are for any thread.
     """
 
-    def __init__(
-        self,
-        *,
-        launch: WorkerLaunch,
-        settings: Settings,
-        uplink: Uplink,
-        reactor: Reactor,
-        gate: Gate,
-        tally: Tally,
-        log: Log,
-        random: Callable[[], float],
-    ) -> None:
-        self._settings = settings
-        self._uplink = uplink
-        self._reactor = reactor
-        self._gate = gate
-        self._tally = tally
-        self._log = log
-        self._prefetch = Prefetch(launch.spec)
-        self._settler = Settler(
-            launch=launch, uplink=uplink, prefetch=self._prefetch, tally=tally, log=log, random=random
-        )
-        self._workload = Workload(
-            spec=launch.spec, settler=self._settler, uplink=uplink, gate=gate, tally=tally, log=log
-        )
-        self._orders = Orders(
-            settings=settings,
-            workload=self._workload,
-            settler=self._settler,
-            prefetch=self._prefetch,
-            uplink=uplink,
-            reactor=reactor,
-            gate=gate,
-            tally=tally,
-            log=log,
-        )
-        self._orders.pause(launch.paused_queues)
+    def __init__(self, context: LoopContext) -> None:
+        self._settings = context.settings
+        self._connection = context.connection
+        self._reactor = context.reactor
+        self._gate = context.gate
+        self._stats = context.stats
+        self._log = context.log
+        self._prefetch = context.prefetch
+        self._settler = Settler(context)
+        self._workload = Workload(context, self._settler)
+        self._orders = Orders(context, self._workload, self._settler)
+        self._orders.pause(context.launch.paused_queues)
+        self.remote: Remote | None = None
+        if context.launch.spec.is_celery:
+            self.remote = self._make_remote(context)
         self._pool: Pool | None = None
         self._watches_stall = False
-        self._connection_changes = 0  # of the uplink's, those seen so far
+        self._looks_for_begun = False
+        self._lost: str | None = None  # what the pool has lost, in words
+        self._look_for_lost_at = 0.0
+        self._connection_changes = 0  # of the connection's, those seen so far
         self._completed: deque[tuple[Delivery, Outcome]] = deque()
+        self._begun: deque[Delivery] = deque()  # that had to wait in the pool
         self._exit_code = Exit.OK
         self.owing: Callable[[], None] = lambda: None  # called before something starts while acks wait
-        self.helm = Turn()
-        self.helm.claim()
+        self.hear_again: Callable[[], list[str]] = list  # see HeardSignals
+        self._hear_again_at = 0.0
+        self.loop_lock = LoopLock()
+        self.loop_lock.claim()
+
+    def _make_remote(self, context: LoopContext) -> Remote:
+        """For Celery's remote control."""
+        launch = context.launch
+        folder = Path(launch.routing_file).parent if launch.routing_file else None
+        try:
+            revoked = Revoked(folder, launch.worker)
+        except OSError as error:  # another user's, perhaps
+            self._log.warning(f"what is revoked is not kept over a restart: {error}")
+            revoked = Revoked(None, launch.worker)
+        self._workload.revoked = revoked
+        remote = Remote(context, self._workload, revoked, self._orders, self._set_rate)
+        self._orders.others = remote.obey
+        return remote
+
+    def _set_rate(self, task: str, rate: str | None) -> None:
+        self._settler.set_rate(task, rate)
+        self._workload.new_rate(task)
 
     # From any thread
+
+    @property
+    def workload(self) -> Workload:
+        """To look at."""
+        return self._workload
 
     def done(self, delivery: Delivery, outcome: Outcome) -> None:
         self._completed.append((delivery, outcome))
         self._reactor.wake()
+
+    def begins(self, delivery: Delivery) -> None:
+        """It was submitted a while ago and begins only now."""
+        self._begun.append(delivery)  # wakes nobody: it is for how long it runs, seconds later
 
     def order(self, order: Order) -> None:
         self._orders.pending.append(order)
@@ -102,28 +112,51 @@ class Consumer:
         """See Workload."""
         return self._workload.longest_overdue(now)
 
+    def report_by(self, report_at_once: Callable[[], None]) -> None:
+        """Called in the loop's thread before something begins that may be the last: lets the controller know."""
+        self._workload.report_at_once = report_at_once
+
+    def stuck(self, now: float) -> str | None:
+        """Why nothing gets on although it could; None when it does."""
+        return stuck(now, self._workload.work())
+
+    @property
+    def lost(self) -> str | None:
+        """What the pool has lost, so that it may have fewer slots than it should."""
+        return self._lost
+
+    def warnings(self, now: float) -> tuple[str, ...]:
+        """What is wrong although it works."""
+        lost = (self._lost,) if self._lost else ()
+        pools = self._pool.warnings(now) if self._pool else ()
+        return *lost, *pools, *news(now, self._connection.notice, self._workload.oldest())
+
     def stand_in(self, now: float) -> float | None:
         """While a task blocks the loop: what can't wait for its end. In how many seconds to look again."""
-        pool, again = self._pool, _BATCH_SECONDS if self._uplink.acks_wait else None
+        pool, again = self._pool, BATCH_SECONDS if self._connection.acks_wait else None
         # Most tasks end sooner than that, and then the loop is not to be held up by us.
-        has_just_begun = now - self._tally.busy_at < _BATCH_SECONDS
+        has_just_begun = now - self._stats.busy_at < BATCH_SECONDS
         if again is not None and has_just_begun and not self._orders.pending:
             return again
-        if pool is None or not self.helm.claim():
+        if pool is None or not self.loop_lock.claim():
             return again  # the loop is at work itself
         try:
-            self._uplink.flush()
+            self._connection.flush()
             self._orders.obey(pool)
-            stalled = now - self._tally.busy_at
+            stalled = now - self._stats.busy_at
             if stalled >= _STALL_SECONDS and self._prefetch.is_auto and not self._workload.alone:
                 self._prefetch.stalled(stalled)
                 self._workload.withdraw()
                 self._look_at_prefetch(pool)
-            if not self._uplink.consuming and self._uplink.connected:
-                self._workload.take(self._uplink.receive(0))  # was on its way
+            if not self._connection.consuming and self._connection.connected:
+                self._workload.take(self._connection.receive(0))  # was on its way
         finally:
-            self.helm.release()
+            self.loop_lock.release()
         return None
+
+    def held_up(self, now: float) -> HeldUp | None:
+        """What holds up the event loop of the pool, if it has one."""
+        return self._pool.held_up(now) if self._pool else None
 
     # From the pool, in the loop's thread
 
@@ -149,15 +182,16 @@ class Consumer:
         self._pool = pool
         while not self._is_finished():
             self._turn(pool)
+        self._tell_desk("shutting down")
         # First this: what is given back may run again at once, and not beside itself where it can be killed.
         pool.close()
         while self._completed:  # in the last moment
             self._workload.settle(*self._completed.popleft())
         left = bool(self._workload.in_flight)
         self._workload.give_back_unfinished()
-        self._uplink.flush()
-        self._uplink.close()
-        self._gate.advance(Event.DONE)
+        self._connection.flush()
+        self._connection.close()
+        self._gate.advance(GateEvent.DONE)
         return self._exit_code, left
 
     def _is_finished(self) -> bool:
@@ -166,22 +200,46 @@ class Consumer:
         if time.monotonic() >= self._orders.deadline:
             return True
         workload = self._workload
-        return not (workload.in_flight or workload.backlog or self._completed or self._uplink.owes)
+        waits = self._connection.owes or self._connection.held
+        return not (workload.in_flight or workload.backlog or self._completed or waits)
 
     def _turn(self, pool: Pool) -> None:
-        self._tally.turned_at = time.monotonic()
+        self._stats.turned_at = time.monotonic()
         deliveries = self._receive(pool)
         self._look_at_connection(pool)
         self._workload.take(deliveries)
         self._reactor.dispatch(time.monotonic())
         self._orders.obey(pool)
-        if self._workload.pool_up and self._uplink.connected and self._gate.advance(Event.UP):
+        if self._workload.pool_up and self._connection.connected and self._gate.advance(GateEvent.UP):
             self._log.info(self._ready_line())
+            self._tell_desk("ready")
         self._work(pool)
-        self._uplink.flush(worth=self._acks_worth_telling())
+        self._connection.flush(worth=self._acks_worth_telling())
         self._look_at_prefetch(pool)
         self._look_at_connection(pool)
-        self._tally.in_flight = len(self._workload.in_flight) - pool.ahead
+        self._stats.in_flight = len(self._workload.in_flight) - pool.ahead
+        self._look_for_lost(pool)
+        if self.remote is not None:
+            self.remote.flush()
+
+    def _tell_desk(self, what: str) -> None:
+        if self.remote is not None:
+            self.remote.tell(what, None)
+            self.remote.flush()
+
+    def _look_for_lost(self, pool: Pool) -> None:
+        now = time.monotonic()
+        if now >= self._look_for_lost_at:
+            self._look_for_lost_at = now + _LONGEST_WAIT_SECONDS
+            self._lost = self._lost or self._workload.look_for_lost(pool, now)
+
+    def _hear_signals(self) -> None:
+        """Before a wait, and now and then where there is none: it takes some microseconds."""
+        self._hear_again_at = self._stats.turned_at + _HEAR_AGAIN_SECONDS
+        if lost := self.hear_again():
+            self._log.warning(
+                f"a task has taken away what tells this worker to end ({', '.join(lost)}); it hears again"
+            )
 
     def _acks_worth_telling(self) -> int:
         """How many to gather: what still runs may end in a moment, too. But what has ended must not use up
@@ -196,46 +254,75 @@ class Consumer:
         self._reactor.waiting = True
         # Looked at after `waiting` is set: who appends later sees that it has to wake us.
         busy = self._completed or self._orders.pending or (workload.backlog and workload.has_free_slot(pool))
+        if not busy or self._stats.turned_at >= self._hear_again_at:
+            self._hear_signals()
         most = 0.0 if busy else _LONGEST_WAIT_SECONDS
-        deliveries = self._uplink.receive(self._reactor.timeout(time.monotonic(), most))
+        deliveries = self._connection.receive(self._reactor.timeout(time.monotonic(), most))
         self._reactor.waiting = False
         return deliveries
 
     def _ready_line(self) -> str:
         spec = self._settings.spec
         queues = ", ".join(queue.name for queue in spec.queues)
-        return f"ready: {spec.pool} x {slots(spec)}, consuming {queues}"
+        return f"ready: {spec.pool} x {spec.slots}, consuming {queues}"
 
     def _look_at_connection(self, pool: Pool) -> None:
         """Whatever has found it lost: waiting, an ack, a new prefetch, giving back."""
-        if self._connection_changes == self._uplink.changes:
+        self._tell_of_broker()
+        if self._connection_changes == self._connection.changes:
             return
-        self._connection_changes = self._uplink.changes
-        self._tally.broker_error = self._uplink.error
+        self._connection_changes = self._connection.changes
         # Not started: another worker may have them, or we again. What runs, runs on.
         self._workload.recall(pool)
+        self._workload.connection_lost()
         self._workload.give_back()
+        self._workload.reclaim()
         self._gate.changed()
+
+    def _tell_of_broker(self) -> None:
+        """Also of one that has never been reached, and of what it refuses."""
+        stats, connection = self._stats, self._connection
+        error, refusal = connection.error, connection.refusal
+        news = (stats.broker_error, stats.refused is None) != (error, refusal is None)
+        if refusal is not None and stats.refused is None:
+            self._log.warning(f"broker: {refusal}")
+        stats.broker_error, stats.mismatch, stats.refused = error, connection.mismatch, refusal
+        if news:
+            self._gate.changed()
 
     def _work(self, pool: Pool) -> None:
         """Start what can start and settle what has ended."""
         self._start_and_settle(pool)
         pool.flush()
+        self._ack_begun(pool)
+
+    def _ack_begun(self, pool: Pool) -> None:
+        """Looked at every few milliseconds while something is to be acknowledged that has not begun."""
+        if self._workload.ack_begun(pool) and not self._looks_for_begun:
+            self._looks_for_begun = True
+            self._reactor.call_at(time.monotonic() + BATCH_SECONDS, self._look_again)
+
+    def _look_again(self) -> None:
+        self._looks_for_begun = False  # and the turn that this is part of looks
 
     def _start_and_settle(self, pool: Pool) -> None:
         workload, completed = self._workload, self._completed
-        until, started = time.monotonic() + _BATCH_SECONDS, False
+        self._stats.moment = time.monotonic()
+        until, started = self._stats.moment + BATCH_SECONDS, False
+        while self._begun:
+            workload.begins(self._begun.popleft())
         while True:
             while completed:
                 workload.settle(*completed.popleft())
-                self._tally.busy_at = until
+                self._stats.busy_at = until
             self._look_at_connection(pool)
+            workload.look_for_suspects(pool)
             # Looked at here, for in solo what was started has ended by now: its ack goes out before the next.
             if started and time.monotonic() >= until:
                 return
             if not workload.backlog or not workload.has_free_slot(pool):
                 return
-            if self._uplink.acks_wait:
+            if self._connection.acks_wait:
                 self.owing()
             workload.start_next(pool)
             started = True
@@ -246,12 +333,12 @@ class Consumer:
             self._watches_stall = True
             self._reactor.call_at(now + _STALL_SECONDS, partial(self._look_for_stall, pool))
         if self._prefetch.look(now):
-            self._uplink.set_prefetch(self._prefetch.held)
+            self._connection.set_prefetch(self._prefetch.held)
 
     def _look_for_stall(self, pool: Pool) -> None:
         """What was taken ahead of tasks that were short must not wait for one that is long."""
         self._watches_stall = False
-        stalled = time.monotonic() - self._tally.busy_at
+        stalled = time.monotonic() - self._stats.busy_at
         if stalled < _STALL_SECONDS or self._completed or self._workload.has_free_slot(pool):
             return
         if not self._prefetch.is_ahead:

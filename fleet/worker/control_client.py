@@ -1,13 +1,14 @@
 """The worker's end of the control socket: reports out, commands in, and no controller is no error.
 
-Non-blocking and without a thread of its own; the warden drives it. Built on `unpatched` only.
+Non-blocking and without a thread of its own; the watchdog drives it. Built on `unpatched` only.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from fleet.control import Command, Report
+from fleet.control import Command, Report, written
+from fleet.telemetry import STATISTICS
 from fleet.worker import unpatched
 from fleet.worker.backoff import exponential
 
@@ -26,6 +27,7 @@ class ControlClient:
         self._inbox = b""
         self._tries = 0
         self._try_at = 0.0
+        self.known: frozenset[str] = frozenset()  # new fields of reports that this controller understands
 
     def connect(self, now: float) -> bool:
         """Connect if it is time to try; whether there is a *new* connection, on which to report at once."""
@@ -53,9 +55,22 @@ class ControlClient:
         return None if self._socket is not None or not self._path else max(0.0, self._try_at - now)
 
     def send(self, report: Report) -> None:
-        if self._socket is not None and not self._outbox:
-            self._outbox = report.to_json().encode() + b"\n"
-            self.flush()
+        if self.has_room:
+            self.send_line(written(report, self.known))
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a line would go out now: there is a connection, and nothing is left of the line before."""
+        return self._socket is not None and not self._outbox
+
+    def send_line(self, line: str) -> None:
+        """For when there is room."""
+        self._outbox = line.encode() + b"\n"
+        self.flush()
+
+    @property
+    def understands_statistics(self) -> bool:
+        return STATISTICS in self.known
 
     def flush(self) -> None:
         try:
@@ -84,6 +99,7 @@ class ControlClient:
         if self._socket is not None:
             self._socket.close()
         self._socket, self._outbox, self._inbox = None, b"", b""
+        self.known = frozenset()
 
 
 def _parse(line: bytes) -> Command | None:

@@ -1,4 +1,4 @@
-"""When something in the worker itself goes wrong, in whichever thread: say what, and end the process at once."""
+"""The crash of the worker's own code, in whichever thread: say what, and end the process at once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from fleet.visible import visible_lines
 from fleet.worker.errors import BootFailed
 
 _EXIT_CODE = 1
@@ -25,7 +26,7 @@ def fatal() -> Iterator[None]:
     except BootFailed:
         raise
     except BaseException:
-        traceback.print_exc()
+        sys.stderr.write(visible_lines(traceback.format_exc()))
         sys.stderr.flush()
         sys.stdout.flush()
         os._exit(_EXIT_CODE)

@@ -1,7 +1,7 @@
-"""What a worker says about itself beyond its counters: it has done its share, something is wrong.
+"""The health of a worker, which it reports beside its counters: it has done its share, something is wrong.
 
 Both are for the controller, which replaces it; by itself a worker only ends when nobody else would see to it.
-Asked by the warden, so it works while the loop is stuck.
+Asked by the watchdog, so it works while the loop is stuck.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from fleet.worker.progress import HeldUp
 from fleet.worker.recycling import Share, is_far_above, mebibytes, worker_worn
 from fleet.worker.settings import Settings
 
@@ -32,6 +33,9 @@ class Vitals(NamedTuple):
     rss_bytes: int
     ran: int  # tasks so far
     longest_overdue: float | None  # seconds beyond its hard limit, of what is so by OVERDUE_SECONDS
+    stuck: str | None = None  # why work that could get on does not (progress.py)
+    held_up: HeldUp | None = None  # its tasks' event loop
+    lost: str | None = None  # what its pool has lost: it works, but with fewer slots
 
 
 class Health:
@@ -64,7 +68,9 @@ class Health:
             self._judged_revision, self.recycle = self._settings.revision, None
         if self.recycle is None:
             self._asked_at = now
-            self.recycle = worker_worn(self._settings.spec, share, now, vitals.rss_bytes, vitals.ran)
+            self.recycle = vitals.lost or worker_worn(
+                self._settings.spec, share, now, vitals.rss_bytes, vitals.ran
+            )
 
     def _why_now(self, now: float, vitals: Vitals, share: Share) -> str | None:
         if is_far_above(self._settings.spec, share, vitals.rss_bytes):
@@ -84,6 +90,11 @@ def trouble(now: float, vitals: Vitals) -> str | None:
         return None
     if vitals.longest_overdue is not None:
         return f"a task runs {vitals.longest_overdue:.0f}s beyond its time limit and can't be stopped"
+    if vitals.stuck is not None and vitals.is_online:
+        return vitals.stuck
+    held = vitals.held_up
+    if held is not None and held.seconds >= WEDGED_SECONDS and vitals.is_online:
+        return f"its event loop has not turned for {held.seconds:.0f}s: {held.by} blocks it"
     silent = now - vitals.turned_at
     if silent >= WEDGED_SECONDS and vitals.is_online and not vitals.runs_inline:
         return f"its loop has not turned for {silent:.0f}s: a task blocks it"

@@ -35,7 +35,7 @@ def patch(pool: str) -> None:
         _patch(pool)
     except ImportError as error:
         raise BootFailed(
-            f"pool {pool!r} needs {pool}, which can't be imported ({error}): pip install 'fleet[{pool}]'"
+            f"pool {pool!r} needs {pool}, which can't be imported ({error}): pip install 'fleet-workers[{pool}]'"
         ) from error
 
 

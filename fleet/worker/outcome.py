@@ -1,4 +1,4 @@
-"""How one delivery ended, and what is then to be done with its message. Pure values and one pure decision."""
+"""The outcome of one delivery, and the decision what is then done with its message. Pure values, one pure decision."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from fleet.spec import WorkerSpec
+from fleet.worker import quarantine
 from fleet.worker.backoff import exponential, jittered
 
 Kind = Literal[
@@ -16,7 +17,13 @@ Kind = Literal[
     "rejected",  # can't be run, now or ever: malformed, unknown task, wrong arguments
     "expired",
     "lost",  # the process that ran it died
+    "told",  # whoever runs the app's tasks (Celery) has recorded how it ended: done with
+    "refused",  # the same, but the message is to be put aside
+    "put back",  # to be run again, at once or later; it does not count as a death
 ]
+
+# Of what an app has recorded itself: what is counted.
+Told = Literal["", "succeeded", "failed", "retried", "ignored", "rejected", "revoked", "expired", "unknown"]
 
 
 class Outcome(NamedTuple):
@@ -29,6 +36,23 @@ class Outcome(NamedTuple):
     exit_signal: int | None = None  # for lost
     wall_seconds: float = 0.0
     cpu_seconds: float = 0.0
+    told: Told = ""
+    hard_limit_seconds: float | None = None  # it was ended for that one
+    result: str = ""  # what it has returned, for people; only where somebody wants to know
+
+
+class Verdict(NamedTuple):
+    """What the loop has found about a delivery that is not to run (again), for the app to record.
+
+    It goes to the pool in place of a task: the loop never waits for a result backend, and what has not been recorded
+    is not forgotten by the broker either.
+    """
+
+    kind: Literal["lost", "timed out", "revoked", "terminated", "given up"]
+    reason: str
+    final: bool = True  # else it is to run again, unless it turns out that it had succeeded
+    seconds: float = 0.0  # of the time limit
+    signum: int = 0
 
 
 class Policy(NamedTuple):
@@ -39,6 +63,14 @@ class Policy(NamedTuple):
     retry_backoff_max_seconds: float
     soft_time_limit_seconds: float | None
     time_limit_seconds: float | None
+    acks: str = "late"  # of this task, where the group lets each say
+    on_loss: str = (
+        "retry"  # what becomes of it when the process that ran it dies: "retry", or "record" the failure
+    )
+    rate_limit: str | None = None  # as Celery writes it
+    tells_results: bool = False  # the group's: somebody listens to Celery's events
+    task_limits: tuple[Any, ...] = ()  # the group's, see WorkerSpec
+    max_deliveries: int = 5  # the group's
 
 
 Own = dict[str, Any]  # those fields of a Policy that a task says itself
@@ -56,7 +88,20 @@ def default_policy(spec: WorkerSpec) -> Policy:
         spec.retry_backoff_max_seconds,
         spec.soft_time_limit_seconds,
         spec.time_limit_seconds,
+        acks=spec.acks,
+        tells_results=spec.tells_results,
+        task_limits=tuple(map(tuple, spec.task_limits)),
+        max_deliveries=spec.max_deliveries,
     )
+
+
+def with_limits(owns: dict[str, Own], spec: WorkerSpec) -> dict[str, Own]:
+    """With the time limits that remote control has set."""
+    limits = {
+        task: {"soft_time_limit_seconds": soft, "time_limit_seconds": hard}
+        for task, soft, hard in spec.task_limits
+    }
+    return {name: own | limits.get(name, {}) for name, own in owns.items()} if limits else owns
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +113,11 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class PutBack:
-    """Its process died: for any worker, at once, with the death counted."""
+    """For any worker, at once or later. `counted`: as a death of its process is."""
 
     note: str
+    delay_seconds: float | None = None
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,28 +149,29 @@ def decide(
     *,
     retries: int,
     attempt: int,
-    max_deliveries: int,
     random: Callable[[], float],
 ) -> Decision:
     """What becomes of the message. `retries` so far, `attempt` of delivery from 1; `random` gives [0, 1)."""
     match outcome.kind:
-        case "succeeded":
+        case "succeeded" | "told":
             return ACK
-        case "rejected":
+        case "put back":
+            return PutBack(outcome.reason, outcome.delay_seconds, counted=False)
+        case "rejected" | "refused":
             return Bury(outcome.reason, outcome.traceback)
         case "expired":
             return Ack(outcome.reason)
         case "lost":
-            return _after_a_crash(outcome, attempt, max_deliveries)
+            return _after_a_crash(outcome, attempt, policy.max_deliveries)
         case "retry" | "failed":
             return _after_a_failure(outcome, policy, retries, random)
 
 
 def _after_a_crash(outcome: Outcome, attempt: int, max_deliveries: int) -> Decision:
-    if attempt < max_deliveries:
-        return PutBack(f"{outcome.reason} (delivery {attempt} of {max_deliveries})")
-    reason = f"{outcome.reason} (delivery {attempt}, max_deliveries is {max_deliveries})"
-    return Bury(reason, outcome.traceback, outcome.exit_signal)
+    reason = quarantine.after_a_death(outcome.reason, attempt, max_deliveries)
+    if quarantine.has_used_up(attempt, max_deliveries):
+        return Bury(reason, outcome.traceback, outcome.exit_signal)
+    return PutBack(reason)
 
 
 def _after_a_failure(outcome: Outcome, policy: Policy, retries: int, random: Callable[[], float]) -> Decision:

@@ -1,4 +1,4 @@
-"""How many deliveries a worker holds at most: what it runs, and what waits in it for a free slot.
+"""The prefetch of a worker: how many deliveries it holds at most, those that run and those that wait for a slot.
 
 What it takes ahead hides the way to the broker; what it takes and can't start, no idle worker can have. How
 much that should be depends on how long tasks take, which is observed. `ahead` is the decision, and pure.
@@ -7,13 +7,13 @@ much that should be depends on how long tasks take, which is observed. `ahead` i
 from __future__ import annotations
 
 from fleet.spec import WorkerSpec
-from fleet.worker.settings import slots
 
 # Work taken ahead is to last that long. A delivery is there after about a millisecond; the rest is for a busy
 # broker. It is also the longest that anybody waits for work which lies here.
 _HIDDEN_SECONDS = 0.02
 _OVERHEAD_SECONDS = 0.00005  # of the shortest task
 _MOST_AHEAD = 1000
+_MOST_BYTES_AHEAD = 64 << 20  # of bodies; RabbitMQ counts messages only
 # Four times as long or as short: below that nothing changes. Changing costs RabbitMQ a new consumer.
 _BAND = 2.0
 
@@ -22,9 +22,10 @@ _FIRST_LOOK = 5  # tasks
 _EVERY_SECONDS = 0.25
 
 
-def ahead(now_ahead: int, slots: int, seconds: float) -> int:
-    """How many to take ahead where tasks take `seconds`, if it is `now_ahead` so far."""
+def ahead(now_ahead: int, slots: int, seconds: float, size: float = 0.0) -> int:
+    """How many to take ahead where tasks take `seconds` and bodies `size` bytes, if it is `now_ahead` so far."""
     ideal = slots * _HIDDEN_SECONDS / max(seconds, _OVERHEAD_SECONDS)
+    ideal = min(ideal, _MOST_BYTES_AHEAD / max(size, 1.0))
     if now_ahead / _BAND <= ideal <= now_ahead * _BAND or (now_ahead == 0 and ideal < 1):
         return now_ahead
     return min(int(ideal), _MOST_AHEAD)
@@ -35,13 +36,14 @@ class Prefetch:
 
     def __init__(self, spec: WorkerSpec) -> None:
         self._seconds: float | None = None
+        self._size = 0.0  # of bodies
         self._seen = 0
         self._look_at = 0.0
         self._ahead = 0
         self.configure(spec)
 
     def configure(self, spec: WorkerSpec) -> None:
-        self._slots = slots(spec)
+        self._slots = spec.slots
         self._declared = None if spec.prefetch is None else max(spec.prefetch, 1)
 
     @property
@@ -58,8 +60,10 @@ class Prefetch:
         """Whether it was its own decision to hold more than can run."""
         return self._declared is None and self._ahead > 0
 
-    def ended(self, wall_seconds: float) -> None:
-        """A task has ended after so long."""
+    def ended(self, wall_seconds: float, size: int = 0) -> None:
+        """A task has ended after so long; its body had so many bytes."""
+        # Up at once, down slowly: one large message in ten is enough to fill the memory.
+        self._size = max(float(size), self._size + (size - self._size) * _MEMORY)
         if self._seconds is None:
             self._seconds = wall_seconds
         self._seconds += (wall_seconds - self._seconds) * _MEMORY
@@ -75,5 +79,5 @@ class Prefetch:
         if now < self._look_at or self._seen < _FIRST_LOOK or self._seconds is None:
             return False
         self._look_at = now + _EVERY_SECONDS
-        before, self._ahead = self._ahead, ahead(self._ahead, self._slots, self._seconds)
+        before, self._ahead = self._ahead, ahead(self._ahead, self._slots, self._seconds, self._size)
         return self._declared is None and self._ahead != before

@@ -1,4 +1,4 @@
-"""What the loop waits for besides the broker: wake-ups from other threads, files of a pool, moments in time.
+"""The reactor of the loop: what it waits for besides the broker, wake-ups, files of a pool, moments in time.
 
 Its file descriptor is handed to `Link.wait`. Only `wake` may be called from another thread.
 """

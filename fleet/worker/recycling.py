@@ -1,4 +1,4 @@
-"""When a process that runs tasks has done its share. Pure: time, chance and memory are arguments.
+"""The recycling of a process that runs tasks: when it has done its share. Pure: time, chance, memory are arguments.
 
 The process is a pool process of prefork, else the worker itself. Limits are spread over the last tenth below
 them, so that processes that started together are not all replaced at once.

@@ -4,153 +4,246 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import socket
-import stat
 import sys
-from types import FrameType
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from fleet.spec import BrokerSpec, WorkerLaunch
-from fleet.worker.app import extend_path, load_app
+from fleet import instance
+from fleet.clock import time
+from fleet.spec import WorkerLaunch
+from fleet.worker import stacks, stdio, unpatched
+from fleet.worker.answering import Answers
+from fleet.worker.app import App, NativeApp, app_spec, open_app, refuse_coroutines
+from fleet.worker.connection import BrokerConnection
 from fleet.worker.consumer import Consumer
+from fleet.worker.context import LoopContext
 from fleet.worker.control_client import ControlClient
 from fleet.worker.crash import fatal
-from fleet.worker.deputy import Deputy
+from fleet.worker.ending_signals import HeardSignals
 from fleet.worker.errors import BootFailed
-from fleet.worker.execution import Target
+from fleet.worker.forks import give_copies_default_signals
 from fleet.worker.health import Health
+from fleet.worker.importing import extend_path
+from fleet.worker.keepalive import Keepalive
 from fleet.worker.log import Log
+from fleet.worker.monkey import GREEN
 from fleet.worker.orders import Order
-from fleet.worker.outcome import default_policy
+from fleet.worker.own_files import seen_by_all
 from fleet.worker.pools import Host, make_pool
 from fleet.worker.prefetch import Prefetch
+from fleet.worker.probes import ProbeFacts, Probes, answer
 from fleet.worker.reactor import Reactor
 from fleet.worker.settings import Settings
 from fleet.worker.state import Gate
-from fleet.worker.tally import Tally
-from fleet.worker.uplink import Uplink
-from fleet.worker.warden import DRAIN_SIGNALS, HANG_UP, Duties, Warden
+from fleet.worker.stats import Stats
+from fleet.worker.watchdog import DRAIN_SIGNALS, HANG_UP, Duties, Watchdog
 
 if TYPE_CHECKING:
     from fleet.broker.link import Link
+    from fleet.worker.remote import Remote
+
+_GOODBYE_SECONDS = 2.0
 
 
-def run(launch: WorkerLaunch) -> int:
+_LAST_SECONDS = 5.0  # for exit handlers, and what else ends with the interpreter
+
+
+def run(launch: WorkerLaunch, launch_file: str = "") -> int:
     """The exit code. Raises BootFailed when the app can't be imported or the broker's URL makes no sense."""
-    os.environ["FLEET_ROUTING"] = launch.routing_file  # where tasks that send tasks find the rules
+    os.environ["FLEET_ROUTING"] = seen_by_all(launch.routing_file)  # where tasks that send find the rules
     log = Log(launch.worker, os.environ.get("FLEET_LOG_LEVEL", "info"))
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(line_buffering=True)
+    lifeline = stdio.take_stdin()
+    stdio.write_whole_lines(launch_file)
     reactor, gate, settings = Reactor(), Gate(), Settings(launch)
-    tally = Tally(launch.worker, launch.revision, state=lambda: gate.state, settings=settings)
-    uplink = Uplink(lambda: _make_link(launch), reactor, log, random.random)
-    consumer = Consumer(
+    stats = Stats(launch.worker, launch.revision, state=lambda: gate.state, settings=settings)
+    stacks.answer_into_file()
+    connection = BrokerConnection(lambda: _make_link(launch), reactor, log, random.random)
+    context = LoopContext(
         launch=launch,
         settings=settings,
-        uplink=uplink,
+        connection=connection,
+        prefetch=Prefetch(launch.spec),
         reactor=reactor,
         gate=gate,
-        tally=tally,
+        stats=stats,
         log=log,
         random=random.random,
     )
-    deputy = _deputy(launch, consumer, uplink)
-    warden = Warden(_duties(settings, consumer, deputy), ControlClient(launch.control_socket), tally, log)
-    _hear_signals(warden)
-    gate.changed = warden.report_now
-    warden.start()
-    deputy.start()
+    consumer = Consumer(context)
+    keepalive = _keepalive(launch, consumer, connection)
+    answers = Answers(consumer.workload, stats.statistics, os.getpid())
+    watchdog = Watchdog(
+        _duties(settings, consumer, keepalive, lifeline, answers),
+        ControlClient(launch.control_socket),
+        stats,
+        log,
+    )
+    signals = HeardSignals(watchdog.fileno(), (*DRAIN_SIGNALS, HANG_UP))
+    signals.hear()
+    give_copies_default_signals((*DRAIN_SIGNALS, HANG_UP))
+    consumer.hear_again = signals.hear_again
+    gate.changed = watchdog.report_now
+    consumer.report_by(watchdog.report_at_once)
+    if "." in launch.token:
+        instance.hold(launch.token)
+    if launch.listen:
+        _probes(launch, stats, watchdog).start(launch.listen)
+    watchdog.start()
+    keepalive.start()
+    app = _app(launch)
     host = Host(
         launch=launch,
-        targets=_targets(launch),
+        app=app,
         reactor=reactor,
         log=log,
         done=consumer.done,
         up=consumer.pool_up,
         broken=consumer.pool_broken,
         back=consumer.back,
-        helm=consumer.helm,
+        loop_lock=consumer.loop_lock,
         random=random.random,
+        remote=consumer.remote,
+        begins=consumer.begins,
     )
     pool = make_pool(launch.spec.pool, host)
-    tally.children = lambda: pool.children
+    stats.children = lambda: pool.children
+    close_desk = _open_desk(app, consumer.remote) if launch.spec.pool != "prefork" else None
+    answers.pool = pool
     try:
         with fatal():
             code, unfinished = consumer.run(pool)
     except BootFailed:
         pool.close()  # else Python waits for its processes
         raise
-    warden.stop()
+    watchdog.stop()
+    if close_desk is not None:
+        close_desk()
+    app.stop()
     if unfinished:
         # A thread or green thread that hangs must not keep the process from ending.
         sys.stdout.flush()
         os._exit(code)
+    unpatched.start_thread(_end_at_last, (code,))
     return code
 
 
-def _targets(launch: WorkerLaunch) -> dict[str, Target]:
-    """The app's tasks; none for prefork, where only the pool processes import it."""
-    spec = launch.spec
+def _end_at_last(code: int) -> None:
+    """Python waits for threads that tasks have left behind, by asyncio.to_thread() say: not for ever."""
+    unpatched.sleep(_LAST_SECONDS)
+    os._exit(code)
+
+
+def _app(launch: WorkerLaunch) -> App:
+    """The app; one without any task for prefork, where only the pool processes import it. Raises BootFailed."""
+    spec = app_spec(launch)
     if spec.pool == "prefork":
         extend_path(spec.pythonpath)
-        return {}
-    return load_app(spec.app, spec.pythonpath, default_policy(spec))
+        return NativeApp(spec, {})
+    app = open_app(spec)
+    if spec.pool in GREEN:
+        refuse_coroutines(spec.pool, spec.queues, _queue_of)
+    app.enter(pool_process=False)
+    return app
+
+
+def _queue_of(task: str) -> str | None:
+    """Where the routes lead, as far as they can be read."""
+    from fleet.tasks.routing import BadFleetFile, routing
+
+    try:
+        match = routing().router.match(task)
+    except BadFleetFile:
+        return None
+    return match.queue if match else None
+
+
+def _open_desk(app: App, remote: Remote | None) -> Callable[[], None] | None:
+    """For Celery's remote control, in a thread (a green one in green pools). What closes it."""
+    if remote is None:
+        return None
+    import threading
+
+    from fleet.worker.remote import DirectChannel
+
+    channel = DirectChannel(remote)
+    thread = threading.Thread(target=app.serve_desk, args=(channel,), name="fleet-desk", daemon=True)
+    thread.start()
+
+    def close() -> None:
+        channel.close()
+        thread.join(_GOODBYE_SECONDS)
+
+    return close
 
 
 def _make_link(launch: WorkerLaunch) -> Link:
+    from fleet.broker.consumer import Subscription
+    from fleet.broker.import_ahead import import_for
     from fleet.broker.link import Link
+    from fleet.broker.urls import scheme
 
     spec = launch.spec
+    if spec.pool != "prefork":  # there tasks run, and may send, in other processes: see pools/forkserver.py
+        import fleet.tasks.sending  # noqa: F401
+
+        with suppress(ImportError):  # said by who connects
+            import_for(scheme(spec.broker.url), publishes=True)
     held = Prefetch(spec).held
     identity = launch.identity(socket.gethostname(), os.getpid())
-    return Link(spec.broker, spec.queues, prefetch=held, identity=identity)
+    link = Link(
+        Subscription(
+            spec.broker,
+            spec.queues,
+            prefetch=held,
+            identity=identity,
+            dead_letters=spec.dead_letters,
+            queue_order=spec.queue_order,
+        )
+    )
+    link.reads_version1 = spec.is_celery
+    return link
 
 
-def _deputy(launch: WorkerLaunch, consumer: Consumer, uplink: Uplink) -> Deputy:
+def _keepalive(launch: WorkerLaunch, consumer: Consumer, connection: BrokerConnection) -> Keepalive:
     blocks = launch.spec.pool == "solo"
     stand_in = consumer.stand_in if blocks else None
-    deputy = Deputy(uplink.renew, _renew_every(launch.spec.broker), stand_in=stand_in)
+    keepalive = Keepalive(connection.renew, launch.spec.broker.renew_every_seconds, stand_in=stand_in)
     if blocks:
-        consumer.owing = deputy.attend
-    return deputy
+        consumer.owing = keepalive.attend
+    return keepalive
 
 
-def _duties(settings: Settings, consumer: Consumer, deputy: Deputy) -> Duties:
-    supervised = os.environ.get("FLEET_SUPERVISED") == "1"
-
+def _duties(
+    settings: Settings, consumer: Consumer, keepalive: Keepalive, lifeline: int | None, answers: Answers
+) -> Duties:
     def order(order: Order) -> None:
         consumer.order(order)
-        deputy.wake()
+        keepalive.wake()
 
     return Duties(
         order=order,
         settings=settings,
         health=Health(settings, random.random),
         longest_overdue=consumer.longest_overdue,
-        watch_stdin=supervised and _is_pipe(0),
+        lifeline=lifeline if os.environ.get("FLEET_SUPERVISED") == "1" else None,
+        stuck=consumer.stuck,
+        lost=lambda: consumer.lost,
+        warnings=consumer.warnings,
+        answer=answers.answer,
+        held_up=consumer.held_up,
     )
 
 
-def _renew_every(broker: BrokerSpec) -> float:
-    """Often enough for leases, and for heartbeats: a broker gives up after two that are missing."""
-    return min(broker.lease_seconds, broker.heartbeat_seconds or broker.lease_seconds) / 3
+def _probes(launch: WorkerLaunch, stats: Stats, watchdog: Watchdog) -> Probes:
+    def facts() -> ProbeFacts:
+        return ProbeFacts(
+            stats.state(),
+            stats.trouble,
+            stats.broker_error,
+            paused=stats.paused,
+            judged_seconds_ago=time.monotonic() - watchdog.judged_at,
+        )
 
-
-def _is_pipe(fd: int) -> bool:
-    try:
-        mode = os.fstat(fd).st_mode
-    except OSError:
-        return False
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
-
-
-def _hear_signals(warden: Warden) -> None:
-    """A signal only puts its number into the warden's pipe, which the interpreter does by itself."""
-    for signum in (*DRAIN_SIGNALS, HANG_UP):
-        signal.signal(signum, _nothing)
-    signal.set_wakeup_fd(warden.fileno(), warn_on_full_buffer=False)
-
-
-def _nothing(_signum: int, _frame: FrameType | None) -> None:
-    """In place of the default action, which would end the process here and now."""
+    return Probes(lambda path: answer(path, facts, launch.spec.group, stats.report))

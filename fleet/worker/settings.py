@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from fleet.control import LIVE_SETTINGS
-from fleet.spec import WorkerLaunch, WorkerSpec
+from fleet.spec import WorkerLaunch
 
 _MAY_BE_NONE = frozenset(
     {
@@ -18,7 +18,7 @@ _MAY_BE_NONE = frozenset(
 _MAY_BE_ZERO = frozenset({"max_retries", "prefetch"})
 
 
-class Change(NamedTuple):
+class SettingsChange(NamedTuple):
     """New values for some of LIVE_SETTINGS, and what they are called together."""
 
     revision: str
@@ -32,17 +32,12 @@ class Settings:
         self.spec = launch.spec
         self.revision = launch.live_revision or launch.revision
 
-    def apply(self, change: Change) -> None:
+    def apply(self, change: SettingsChange) -> None:
         self.spec = replace(self.spec, **change.settings)
         self.revision = change.revision
 
 
-def slots(spec: WorkerSpec) -> int:
-    """How many deliveries run at once."""
-    return 1 if spec.pool == "solo" else spec.concurrency
-
-
-def read_change(arguments: Mapping[str, Any]) -> Change:
+def read_change(arguments: Mapping[str, Any]) -> SettingsChange:
     """What a "configure" command says. Raises ValueError with what is wrong with it."""
     match arguments:
         case {"revision": str() as revision, "settings": dict() as settings}:
@@ -51,13 +46,13 @@ def read_change(arguments: Mapping[str, Any]) -> Change:
                     raise ValueError(f"{name!r} can't change while the worker runs")
                 if not _fits(name, value):
                     raise ValueError(f"{name} = {value!r} is no value for it")
-            return Change(revision, settings)
+            return SettingsChange(revision, settings)
     raise ValueError("expected a revision and settings")
 
 
 def _fits(name: str, value: object) -> bool:
     if name == "acks":
-        return value in ("late", "early")
+        return value in ("late", "early", "app")
     if value is None:
         return name in _MAY_BE_NONE
     if isinstance(value, bool) or not isinstance(value, int | float):

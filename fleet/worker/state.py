@@ -8,22 +8,22 @@ from enum import Enum
 from fleet.control import State
 
 
-class Event(Enum):
+class GateEvent(Enum):
     UP = "connected, consuming, pool up"
     DRAIN = "told to end"
     DONE = "nothing left to do"
 
 
-_ARCS: dict[tuple[State, Event], State] = {
-    ("starting", Event.UP): "ready",
-    ("starting", Event.DRAIN): "draining",
-    ("starting", Event.DONE): "exited",
-    ("ready", Event.DRAIN): "draining",
-    ("draining", Event.DONE): "exited",
+_ARCS: dict[tuple[State, GateEvent], State] = {
+    ("starting", GateEvent.UP): "ready",
+    ("starting", GateEvent.DRAIN): "draining",
+    ("starting", GateEvent.DONE): "exited",
+    ("ready", GateEvent.DRAIN): "draining",
+    ("draining", GateEvent.DONE): "exited",
 }
 
 
-def advance(state: State, event: Event) -> State:
+def advance(state: State, event: GateEvent) -> State:
     """The state after `event`; the same one where the event means nothing."""
     return _ARCS.get((state, event), state)
 
@@ -35,7 +35,7 @@ class Gate:
         self.state: State = "starting"
         self.changed = changed
 
-    def advance(self, event: Event) -> bool:
+    def advance(self, event: GateEvent) -> bool:
         """Whether the event changed the state."""
         before, self.state = self.state, advance(self.state, event)
         if self.state != before:

@@ -19,10 +19,10 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
+from fleet.prctl import signal_when_parent_dies
 from fleet.spec import Exit, Preload
-from fleet.worker.app import import_app
 from fleet.worker.errors import BootFailed
-from fleet.worker.parent import signal_when_parent_dies
+from fleet.worker.importing import import_app
 
 _LONGEST_ORDER = 65536
 _DESCRIPTORS = 3
@@ -65,12 +65,15 @@ def import_ahead(preload: Preload) -> None:
     """Raises BootFailed or ImportError."""
     import ctypes  # noqa: F401  for the death signal
 
-    import fleet.broker.lines.ahead
+    import fleet.broker.import_ahead
     import fleet.worker.__main__
     import fleet.worker.pools
     import fleet.worker.run
 
-    fleet.broker.lines.ahead.import_for(preload.broker)
+    runs_tasks = preload.pool != "prefork"
+    fleet.broker.import_ahead.import_for(preload.broker, publishes=runs_tasks)
+    if runs_tasks:
+        import_module("fleet.tasks.sending")  # each worker would load it when it starts (see run)
     import_module(fleet.worker.pools.POOLS[preload.pool].partition(":")[0])
     import_app(preload.app, preload.pythonpath)
 

@@ -59,6 +59,6 @@ if __name__ == "__main__":
     publish(
         Work(**json.loads(sys.argv[2])),
         Journal(str(Path(sys.argv[1]) / "journal")),
-        _send,
+        lambda _fate: _send,
         (OperationalError, OSError),
     )

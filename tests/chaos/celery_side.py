@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.chaos.messages import Work
 from tests.chaos.processes import Process, below, kill, processes
 from tests.chaos.schedule import Fault
-from tests.support import ROOT, eventually, unique
+from tests.support import ROOT, alone, eventually, unique
 
 KINDS = ("worker", "child", "restart", "crash", "cut", "freeze", "half_open", "refuse")
 """What can be done to both, Celery and fleet."""
@@ -28,12 +28,19 @@ def venv() -> Path:
     folder = ROOT / ".chaos" / "celery"
     python = folder / "bin" / "python"
     stamp = folder / "made-from.txt"
-    if not stamp.exists() or stamp.read_text() != _REQUIREMENTS.read_text():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(_REQUIREMENTS)]
-        subprocess.run([str(python), *install], check=True)
-        stamp.write_text(_REQUIREMENTS.read_text())
+    with alone(folder.parent):
+        if not stamp.exists() or stamp.read_text() != _REQUIREMENTS.read_text():
+            _make(folder, python)
+            stamp.write_text(_REQUIREMENTS.read_text())
     return python
+
+
+def _make(folder: Path, python: Path) -> None:
+    """By the pip of this Python from outside: not every Python has what a venv's own pip is made from."""
+    subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(folder)], check=True)
+    base = getattr(sys, "_base_executable", sys.executable)
+    pip = [base, "-m", "pip", "--python", str(python), "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "-r", str(_REQUIREMENTS)], check=True)
 
 
 class CeleryUnderFire:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from tests.chaos.brokers import QUEUE
+from tests.chaos.brokers import BrokerUnderFire
 from tests.chaos.messages import Work
+from tests.chaos.names import QUEUE
 from tests.chaos.processes import Process, below, kill, processes
 from tests.chaos.schedule import Fault
+from tests.chaos.setups import PLAIN, Setup
 from tests.running import RunningFleet
 from tests.support import ROOT, eventually
 
-CONCURRENCY = {"prefork": 2, "solo": 1, "threads": 4, "gevent": 8, "eventlet": 8}
+CONCURRENCY = {"prefork": 2, "solo": 1, "threads": 4, "gevent": 8, "eventlet": 8, "asyncio": 8}
 LEASE_SECONDS = 10
 _KILLED = ("worker", "controller", "child", "forkserver")
 
@@ -23,16 +26,16 @@ _FILE = """\
 # edit {edits}
 [fleet]
 name = "chaos"
-app = ["tests.chaos.app"]
+app = ["tests.chaos.{app}"]
 pythonpath = ["{root}"]
 
 [broker]
 url = "{url}"
 lease = "{lease}s"
 heartbeat = "4s"
-
+{broker_lines}
 [queues.{queue}]
-
+{queue_lines}
 [[routes]]
 task = "*"
 queue = "{queue}"
@@ -62,10 +65,13 @@ class Declared:
     prefetch: int | str = "auto"
     max_retries: int = 3
     edits: int = 0
+    queue_lines: str = ""
+    broker_lines: str = ""
 
     def text(self) -> str:
         return _FILE.format(
             root=ROOT,
+            app="async_app" if self.pool == "asyncio" else "app",
             lease=LEASE_SECONDS,
             queue=QUEUE,
             url=self.url,
@@ -75,6 +81,8 @@ class Declared:
             prefetch=json.dumps(self.prefetch),
             max_retries=self.max_retries,
             edits=self.edits,
+            queue_lines=self.queue_lines,
+            broker_lines=self.broker_lines,
         )
 
     def edited(self, kind: str, pick: float) -> Declared:
@@ -95,10 +103,28 @@ class Declared:
 class FleetUnderFire:
     """See Side."""
 
-    def __init__(self, folder: Path, url: str, pool: str, *, prefetch: int | str = "auto") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        broker: BrokerUnderFire,
+        pool: str,
+        *,
+        prefetch: int | str = "auto",
+        setup: Setup = PLAIN,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """`environment`: more of it, for the fleet alone."""
         self._folder = folder
-        self._declared = Declared(url, pool, CONCURRENCY[pool], prefetch=prefetch)
-        self._fleet = RunningFleet(folder, env=self.publishing(), healthy=False)
+        self._declared = Declared(
+            broker.url,
+            pool,
+            CONCURRENCY[pool],
+            prefetch=prefetch,
+            queue_lines=setup.queue,
+            broker_lines=setup.broker,
+        )
+        self._for_clients = broker.environment()
+        self._fleet = RunningFleet(folder, env={**self.publishing(), **(environment or {})}, healthy=False)
 
     def start(self) -> None:
         self._save(self._declared.text())
@@ -168,7 +194,7 @@ class FleetUnderFire:
         return [sys.executable, "-m", "tests.chaos.publisher", str(self._folder), json.dumps(asdict(work))]
 
     def publishing(self) -> dict[str, str]:
-        return {"CHAOS_JOURNAL": str(self._folder / "journal")}
+        return {"CHAOS_JOURNAL": str(self._folder / "journal"), **self._for_clients}
 
     def stop(self) -> None:
         """Raises AssertionError when it does not end, or leaves something behind."""

@@ -3,8 +3,10 @@
 Standard library only, and little of it: it is imported by the app, patched or not, and by peers in a venv
 that has no fleet. Times are CLOCK_MONOTONIC, which all processes of one machine share.
 
+    w PID PARENT GRANDPARENT       who runs tasks; in prefork the grandparent is the worker
     s NUMBER PID.COUNT TIME        an execution starts
-    e NUMBER PID.COUNT TIME        it has ended
+    e NUMBER PID.COUNT TIME        it has ended, and the message is done
+    r NUMBER PID.COUNT TIME        it has ended, and asks for a retry
     p NUMBER TRIES BEGUN DONE      the publisher's send has returned, after TRIES calls
 """
 
@@ -32,6 +34,14 @@ class Journal:
         self._write(f"s {number} {execution} {time.monotonic():.6f}")
         return execution
 
+    def process(self) -> None:
+        """Note whose child this process is."""
+        parent = os.getppid()
+        self._write(f"w {os.getpid()} {parent} {_parent_of(parent)}")
+
+    def again(self, number: int, execution: str) -> None:
+        self._write(f"r {number} {execution} {time.monotonic():.6f}")
+
     def end(self, number: int, execution: str) -> None:
         self._write(f"e {number} {execution} {time.monotonic():.6f}")
 
@@ -42,6 +52,13 @@ class Journal:
         os.write(self._fd, f"{line}\n".encode())
 
 
+def _parent_of(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    except OSError:
+        return 0
+
+
 @dataclass(slots=True)
 class Execution:
     """One run of one message's task; `ended` None: it was cut short, or still runs."""
@@ -50,6 +67,7 @@ class Execution:
     pid: int
     started: float
     ended: float | None = None
+    asked: bool = False  # for a retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +78,7 @@ class Sending:
     tries: int
     begun: float
     done: float
+    previous: float = 0.0  # when the one before it was done; in between nothing was on its way
 
 
 @dataclass(slots=True)
@@ -70,6 +89,9 @@ class Reading:
     executions: dict[int, list[Execution]] = field(default_factory=lambda: defaultdict(list))
     sent: dict[int, Sending] = field(default_factory=dict)
     done: set[int] = field(default_factory=set)
+    families: dict[int, set[int]] = field(default_factory=dict)
+    origin: float = 0.0  # when the first message was sent
+    _sent_last: float = 0.0
     _open: dict[tuple[str, str], Execution] = field(default_factory=dict)
     _offset: int = 0
 
@@ -86,16 +108,28 @@ class Reading:
         return self
 
     def _take(self, kind: str, number: str, what: str, *times: str) -> None:
+        if kind == "w":
+            self.families[int(number)] = {int(number), int(what), int(times[0])}
+            return
         moments = [float(each) for each in times]
         if kind == "p":
-            self.sent[int(number)] = Sending(int(number), int(what), *moments)
+            begun, done = moments
+            self.sent[int(number)] = Sending(int(number), int(what), begun, done, self._sent_last or begun)
+            self.origin = self.origin or begun
+            self._sent_last = done
         elif kind == "s":
             execution = Execution(int(number), int(what.partition(".")[0]), moments[0])
             self.executions[int(number)].append(execution)
             self._open[number, what] = execution
         else:
-            self._open.pop((number, what)).ended = moments[0]
-            self.done.add(int(number))
+            execution = self._open.pop((number, what))
+            execution.ended, execution.asked = moments[0], kind == "r"
+            if kind == "e":
+                self.done.add(int(number))
+
+    def family(self, pid: int) -> set[int]:
+        """The process itself, its parent and its grandparent."""
+        return self.families.get(pid, {pid})
 
     @property
     def running(self) -> list[Execution]:

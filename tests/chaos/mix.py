@@ -6,18 +6,24 @@ import os
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos.brokers import BrokerUnderFire, Left, under_fire
 from tests.chaos.celery_side import CeleryUnderFire
+from tests.chaos.census import Census
+from tests.chaos.excuses import ByJournal, Excuses, always, hits_leases
 from tests.chaos.fleet_side import LEASE_SECONDS, FleetUnderFire
 from tests.chaos.journal import Reading
-from tests.chaos.messages import Work
-from tests.chaos.schedule import FILE, SERVER, Fault, kinds_for, schedule
+from tests.chaos.messages import Work, number_in
+from tests.chaos.rabbit import RabbitUnderFire
+from tests.chaos.schedule import TROUBLE, Fault, schedule
+from tests.chaos.setups import PLAIN, Setup
 from tests.chaos.sides import Side
-from tests.chaos.verdict import Hits, Strike, Verdict, always, hits_in_fleet, judge
+from tests.chaos.strikes import Strike
+from tests.chaos.verdict import Verdict, judge, judge_dead, some
+from tests.chaos.witness import ByWire
 from tests.support import ROOT, eventually
 
 _STALLED_SECONDS = 180.0  # above a visibility timeout and what kombu takes on top of it
@@ -25,6 +31,7 @@ _STUCK_SECONDS = 45.0
 _HOPELESS_SECONDS = 10.0
 _EMPTY_SECONDS = 60.0  # leases of the dead have run out by then
 _LOOK_SECONDS = 0.02
+_COUNT_EVERY_SECONDS = {"sqlite": 1.0, "redis": 1.0, "amqp": 3.0}  # RabbitMQ's tool is a heavy one
 
 Say = Callable[[str], None]
 
@@ -40,24 +47,41 @@ class Mix:
     kinds: tuple[str, ...] = ()
     prefetch: int | str = "auto"
     fault_seconds: tuple[float, float] = (0.3, 2.0)
+    setup: Setup = PLAIN
 
     def schedule(self) -> list[Fault]:
-        kinds = self.kinds or kinds_for(self.broker, self.pool)
+        kinds = self.kinds or self.setup.kinds(self.broker, self.pool)
         return schedule(self.work.seed, kinds, self.faults, self.work.count, self.fault_seconds)
 
 
-def run(mix: Mix, folder: Path, say: Say = lambda _: None) -> Verdict:
-    """Against a fleet."""
-    with under_fire(mix.broker, folder) as broker:
-        side = FleetUnderFire(folder, broker.url, mix.pool, prefetch=mix.prefetch)
-        return Run(mix, folder, broker, side, say).to_the_end(hits_in_fleet(mix.broker, LEASE_SECONDS))
+def run(
+    mix: Mix,
+    folder: Path,
+    say: Say = lambda _: None,
+    environment: Mapping[str, str] | None = None,
+) -> Verdict:
+    """Against a fleet; `environment` is more of it for the fleet's processes."""
+    with under_fire(mix.broker, folder, mix.setup) as broker:
+        side = FleetUnderFire(
+            folder, broker, mix.pool, prefetch=mix.prefetch, setup=mix.setup, environment=environment
+        )
+        this = Run(mix, folder, broker, side, say)
+        if isinstance(broker, RabbitUnderFire):
+            this.excuses = this.witness = ByWire(
+                this.reading, this.strikes, broker.wire, mix.setup.habits, mix.work.failing()
+            )
+        else:
+            this.excuses = ByJournal(this.reading, this.strikes, hits_leases(LEASE_SECONDS))
+        return this.to_the_end()
 
 
 def run_celery(mix: Mix, folder: Path, say: Say = lambda _: None, *, reject: bool) -> Verdict:
     """Against Celery workers, with late acks; nothing is promised, so all that they do again is only counted."""
     with under_fire(mix.broker, folder) as broker:
         side = CeleryUnderFire(folder, broker.url, reject=reject)
-        return Run(mix, folder, broker, side, say).to_the_end(always)
+        this = Run(mix, folder, broker, side, say)
+        this.excuses = ByJournal(this.reading, this.strikes, always)
+        return this.to_the_end()
 
 
 @dataclass
@@ -71,31 +95,47 @@ class Run:
     say: Say
     strikes: list[Strike] = field(default_factory=list)
     rescues: int = 0
+    witness: ByWire | None = None
 
     def __post_init__(self) -> None:
         self.reading = Reading(self.folder / "journal")
+        self.excuses: Excuses = ByJournal(self.reading, self.strikes, always)
+        self.census = Census(self.broker.holds, self._most, _COUNT_EVERY_SECONDS[self.mix.broker])
 
-    def to_the_end(self, hits: Hits) -> Verdict:
+    def to_the_end(self) -> Verdict:
         problems: list[str] = []
         left = Left(0, 0, 0)
+        dead: list[bytes] = []
         try:
             self.side.start()
             try:
                 self.broker.settle()
-                self._until_done()
-                self._until_empty()
+                with self.census:
+                    self._until_done()
+                    self._until_empty()
             finally:
                 self.side.stop()
-                left = eventually(self.broker.left, within=30)
+                left = eventually(lambda: (self.broker.left(),), within=30)[0]
+                dead = self.broker.dead()
         except AssertionError as error:
             problems.append(str(error))
         finally:
             over = self.side.left_over()
             self.side.kill_all()
-        verdict = judge(self.mix.work.count, self.reading.read(), self.strikes, hits)
+        work = self.mix.work
+        verdict = judge(work, self.reading.read(), self.strikes, self.excuses)
         verdict.problems += problems
+        verdict.problems += judge_dead(work.failing(), [number_in(body) for body in dead], self.reading)
         verdict.rescues = self.rescues
-        if left != Left(0, 0, 0):
+        if self.census.problem:
+            verdict.problems.append(self.census.problem)
+        if self.witness is not None:
+            story = self.witness.evidence(range(work.count))
+            (self.folder / "wire").write_text("".join(f"{line}\n" for line in story))
+        if self.witness is not None and (multiplied := self.witness.multiplied()):
+            verdict.problems.append(f"{len(multiplied)} handed on and kept: {some(multiplied)}")
+            verdict.evidence += self.witness.evidence(multiplied[:10])
+        if left.ready or left.unacked:
             verdict.problems.append(f"left on the broker: {left}")
         if over:
             verdict.problems.append(f"left over: {over}")
@@ -153,11 +193,8 @@ class Run:
         return time.monotonic() - moved > _HOPELESS_SECONDS and self.broker.is_empty()
 
     def _strike(self, fault: Fault) -> None:
-        began, killed = time.monotonic(), frozenset[int]()
-        if fault.kind in (*SERVER, *FILE):
-            self.broker.strike(fault.kind, fault.seconds)
-        else:
-            killed = self.side.strike(fault)
+        began = time.monotonic()
+        killed = (self.broker if fault.kind in TROUBLE else self.side).strike(fault)
         strike = Strike(fault.kind, began, time.monotonic(), killed)
         self.strikes.append(strike)
         victims = f", killed {', '.join(map(str, sorted(killed)))}" if killed else ""
@@ -165,12 +202,36 @@ class Run:
         self.say(f"{done:6} done of {sent}: {fault.kind} ({strike.ended - began:.1f} s){victims}")
 
     def _until_empty(self) -> None:
-        """What faults have doubled is still to be done; and nothing may stay claimed."""
+        """What faults have doubled is still to be done; and nothing may stay claimed.
+
+        A copy that has just been claimed, or put back, is in neither of two counts taken one after the other: so
+        it is empty when both say so, and again.
+        """
 
         def empty() -> bool:
             self.side.tend()
-            left = self.broker.left()
-            # RabbitMQ's own tool counts what a silent connection holds, but takes a second: asked last.
-            return left.ready == 0 and left.unacked == 0 and (left.dead > 0 or self.broker.is_empty())
+            return all(self._holds_nothing() for _ in range(2))
 
-        eventually(empty, within=_EMPTY_SECONDS, message=f"nothing left in the queue: {self.broker.left()}")
+        def what() -> str:
+            try:
+                return str(self.broker.left())
+            except AssertionError as error:
+                return str(error)
+
+        try:
+            eventually(empty, within=_EMPTY_SECONDS)
+        except AssertionError as error:
+            raise AssertionError(f"something stays in the queue: {what()}") from error
+
+    def _holds_nothing(self) -> bool:
+        left = self.broker.left()
+        # RabbitMQ's own tool counts what a silent connection holds, but takes a second: asked last.
+        return left.ready == left.unacked == 0 and self.broker.is_empty()
+
+    def _most(self) -> int:
+        """How many messages may be on the broker: all that were brought, and what faults have doubled."""
+        if self.witness is not None:
+            return self.witness.most_held()
+        sent = Reading(self.folder / "journal").read().sent.values()
+        in_doubt = sum(strike.kind in TROUBLE for strike in list(self.strikes))
+        return sum(2 * each.tries - 1 for each in sent) + in_doubt + 2

@@ -1,31 +1,62 @@
-"""A TCP proxy between fleet and its broker that can cut, freeze, refuse and forget connections."""
+"""A TCP proxy between fleet and its broker that can cut, freeze, refuse and forget connections.
+
+A witness, if there is one, is told what each connection has handed on, and how it ended. With a certificate
+clients speak TLS to it; what goes on to the broker is plain.
+"""
 
 from __future__ import annotations
 
 import selectors
 import socket
+import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from queue import SimpleQueue
+from typing import Protocol
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _MOST_UNSENT = 1 << 20
+_NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Talk(Protocol):
+    """What a witness notes of one connection; called in the proxy's thread."""
+
+    def passed(self, data: bytes, at: float, *, from_client: bool) -> None: ...
+
+    def ended(self, by: str) -> None:
+        """`by`: "client", "broker", or what the proxy was told to do: cut, half_open, refuse."""
+
+
+class Silence:
+    """The Talk of which nobody wants to know."""
+
+    def passed(self, data: bytes, at: float, *, from_client: bool) -> None: ...
+
+    def ended(self, by: str) -> None: ...
 
 
 class Pipe:
     """One direction of a connection: bytes read from `source` and not yet taken by `sink`."""
 
-    def __init__(self, source: socket.socket, sink: socket.socket) -> None:
+    def __init__(self, source: socket.socket, sink: socket.socket, talk: Talk, *, from_client: bool) -> None:
         self.source, self.sink, self.unsent, self.ended = source, sink, bytearray(), False
+        self.talk, self.from_client = talk, from_client
 
 
 class Proxy:
     """Listens on `port` of localhost, forwards to `target`. One thread does it; methods are for others."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(
+        self, target: int, witness: Callable[[], Talk] = Silence, certificate: tuple[Path, Path] | None = None
+    ) -> None:
         self.target = target
+        self._witness = witness
+        self._tls = _tls(*certificate) if certificate else None
         self._listener = _listen(0)
         self.port: int = self._listener.getsockname()[1]
         self._selector = selectors.DefaultSelector()
@@ -105,7 +136,10 @@ class Proxy:
         for each in (client, broker):
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             each.setblocking(False)
-        pipes = Pipe(client, broker), Pipe(broker, client)
+        if self._tls is not None:
+            client = self._tls.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
+        talk = self._witness()
+        pipes = Pipe(client, broker, talk, from_client=True), Pipe(broker, client, talk, from_client=False)
         self._connections[client] = self._connections[broker] = pipes
         for each in (client, broker):
             self._interest(each)
@@ -117,12 +151,13 @@ class Proxy:
                     _read(pipe)
                 _write(pipe)
         except OSError:
-            self._drop(side)
+            self._drop(side, _end_of(side, self._connections[side]))
             return
         pipes = self._connections[side]
-        if any(pipe.ended and not pipe.unsent for pipe in pipes):
-            self._drop(side)
-            return
+        for pipe in pipes:
+            if pipe.ended and not pipe.unsent:
+                self._drop(side, _end_of(pipe.source, pipes))
+                return
         for pipe in pipes:
             self._interest(pipe.source)
 
@@ -144,16 +179,17 @@ class Proxy:
         elif registered:
             self._selector.unregister(side)
 
-    def _drop(self, side: socket.socket) -> None:
+    def _drop(self, side: socket.socket, by: str) -> None:
+        self._connections[side][0].talk.ended(by)
         for each in {pipe.source for pipe in self._connections[side]}:
             self._watch(each, 0)
             del self._connections[each]
             _reset(each)
 
-    def _cut(self) -> None:
+    def _cut(self, by: str = "cut") -> None:
         for side in list(self._connections):
             if side in self._connections:
-                self._drop(side)
+                self._drop(side, by)
 
     def _set_frozen(self, frozen: bool) -> None:
         self._frozen = frozen
@@ -164,11 +200,12 @@ class Proxy:
     def _forget(self) -> None:
         for side in list(self._connections):
             self._watch(side, 0)
+            self._connections[side][0].talk.ended("half_open")
             self._forgotten.append(side)
         self._connections.clear()
 
     def _refuse(self) -> None:
-        self._cut()
+        self._cut("refuse")
         self._watch(self._listener, 0)
         self._listener.close()
 
@@ -191,17 +228,34 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
+def _tls(signed: Path, key: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(signed, key)
+    return context
+
+
+def _end_of(side: socket.socket, pipes: tuple[Pipe, Pipe]) -> str:
+    return "client" if side is pipes[0].source else "broker"
+
+
 def _read(pipe: Pipe) -> None:
-    with suppress(BlockingIOError):
-        data = pipe.source.recv(65536)
-        pipe.unsent += data
-        pipe.ended = not data
+    with suppress(*_NOT_NOW):
+        while True:
+            data = pipe.source.recv(65536)
+            pipe.unsent += data
+            pipe.ended = not data
+            # What OpenSSL has read ahead no selector tells of.
+            if not (isinstance(pipe.source, ssl.SSLSocket) and pipe.source.pending()):
+                return
 
 
 def _write(pipe: Pipe) -> None:
-    with suppress(BlockingIOError):
+    with suppress(*_NOT_NOW):
         while pipe.unsent:
-            del pipe.unsent[: pipe.sink.send(pipe.unsent)]
+            at = time.monotonic()
+            taken = pipe.sink.send(pipe.unsent)
+            pipe.talk.passed(bytes(pipe.unsent[:taken]), at, from_client=pipe.from_client)
+            del pipe.unsent[:taken]
 
 
 def _reset(side: socket.socket) -> None:

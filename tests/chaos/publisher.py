@@ -16,12 +16,13 @@ from tests.chaos.journal import Journal
 from tests.chaos.messages import Work
 
 Send = Callable[[int, float], object]
+SendAs = Callable[[str], Send]
 
 _PAUSE_SECONDS = 0.1
 
 
-def publish(work: Work, journal: Journal, send: Send, errors: tuple[type, ...]) -> None:
-    """`send` one message after the other; after one of `errors` the same again."""
+def publish(work: Work, journal: Journal, send_as: SendAs, errors: tuple[type, ...]) -> None:
+    """`send_as(fate)` one message after the other; after one of `errors` the same again."""
     begun = time.monotonic()
     for number, seconds in enumerate(work.seconds()):
         if number == work.at_once:
@@ -30,7 +31,7 @@ def publish(work: Work, journal: Journal, send: Send, errors: tuple[type, ...]) 
         if number > work.at_once:
             due = begun + (number - work.at_once) / work.per_second
             time.sleep(max(0.0, due - time.monotonic()))
-        _persist(number, seconds, journal, send, errors)
+        _persist(number, seconds, journal, send_as(work.fate(number)), errors)
     print("all", flush=True)
 
 
@@ -54,7 +55,9 @@ def main(folder: Path, work: Work) -> None:
     from tests.chaos import app
 
     configure(str(folder / "fleet.toml"))
-    publish(work, Journal(str(folder / "journal")), app.work.send, (BrokerUnavailable,))
+    publish(
+        work, Journal(str(folder / "journal")), lambda fate: getattr(app, fate).send, (BrokerUnavailable,)
+    )
 
 
 if __name__ == "__main__":

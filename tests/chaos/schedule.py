@@ -7,10 +7,23 @@ from dataclasses import dataclass
 
 PROCESSES = ("worker", "controller", "up")
 PREFORK = ("child", "forkserver")
-SERVER = ("restart", "crash", "cut", "freeze", "half_open", "refuse")
-FILE = ("lock",)
 EDITS = ("concurrency", "replicas", "comment", "invalid")
-KINDS = (*PROCESSES, *PREFORK, *SERVER, *FILE, *EDITS)
+SERVER = ("restart", "crash", "cut", "freeze", "half_open", "refuse")
+FILE = ("lock", "disk_full")
+RABBIT = ("full", "full_dead", "alarm", "forbid", "forbid_delays")
+REDIS = ("readonly", "oom", "forbid")
+FAILOVER = ("promote", "sentinel")
+KINDS = tuple(dict.fromkeys((*PROCESSES, *PREFORK, *EDITS, *SERVER, *FILE, *RABBIT, *REDIS, *FAILOVER)))
+
+PROXY = {"cut": "cut", "half_open": "half_open", "refuse": "refuse", "forbid": "cut", "forbid_delays": "cut"}
+"""Faults by which the proxy ends connections, and how it calls that."""
+BREAKS = (*SERVER, "alarm", "forbid", "forbid_delays", *FAILOVER)
+"""Faults that may end connections. What only refuses ends none."""
+TROUBLE = tuple(dict.fromkeys((*BREAKS, *FILE, *RABBIT, *REDIS)))
+"""Faults because of which the broker does not do what it is asked for."""
+REFUSES_HANDING_ON = ("full", "full_dead", "forbid", "forbid_delays", "alarm")
+"""On RabbitMQ a retry and a dead letter are published; these may refuse that."""
+REFUSES_BY_NACK = ("full", "full_dead")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +40,9 @@ class Fault:
 
 
 def kinds_for(broker: str, pool: str) -> tuple[str, ...]:
-    """What can be done to a fleet on this broker with this pool."""
+    """What can be done to a fleet on this broker with this pool; a set-up may add and leave out."""
     prefork = PREFORK if pool == "prefork" else ()
-    broken = FILE if broker == "sqlite" else SERVER
+    broken = {"sqlite": FILE, "redis": (*SERVER, *REDIS), "amqp": (*SERVER, *RABBIT)}[broker]
     return (*PROCESSES, *prefork, *broken, *EDITS)
 
 

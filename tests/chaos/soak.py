@@ -98,7 +98,7 @@ def run(broker_name: str, pool: str, seconds: float, rate: float, folder: Path) 
     """A fleet of two workers for `seconds`. Raises AssertionError when it does not start or end."""
     work = Work(int(seconds * rate), 1, 0.002, rate, long_seconds=0.5, share_at_once=0.0)
     with under_fire(broker_name, folder) as broker:
-        side = FleetUnderFire(folder, broker.url, pool)
+        side = FleetUnderFire(folder, broker, pool)
         try:
             side.start()
             watched = _watch(side, broker, work, seconds, folder)
@@ -147,7 +147,7 @@ def _disturb(kind: str, side: FleetUnderFire, broker: BrokerUnderFire) -> None:
     if kind in EDITS:
         side.strike(Fault(kind, 0, 0.0, 0.5))
     else:
-        broker.strike(kind, 0.5)
+        broker.strike(Fault(kind, 0, 0.0, 0.5))
 
 
 def _sample(process: Process) -> Sample | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tests.chaos.mix import Mix
+from tests.chaos.setups import PLAIN
 from tests.chaos.verdict import Verdict
 
 
@@ -32,7 +33,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     verdict = row.verdict
     tallies = verdict.by_kind.values()
     return (
-        *(row.mix.broker, row.who, row.mix.pool),
+        *(_set_up(row.mix), row.who, row.mix.pool),
         f"{verdict.messages:,}",
         str(sum(each.strikes for each in tallies)),
         str(len(verdict.lost)),
@@ -43,3 +44,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{verdict.longest_pause:.1f} s",
         "good" if verdict.is_good else "; ".join(verdict.problems),
     )
+
+
+def _set_up(mix: Mix) -> str:
+    return mix.broker if mix.setup is PLAIN else f"{mix.broker}, {mix.setup.name}"

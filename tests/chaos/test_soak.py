@@ -18,7 +18,7 @@ def test_a_little_is_noise_and_more_is_a_leak(grown: int, opened: int, flat: boo
     assert Report(1, 0, [course(grown, opened)]).is_flat is flat
 
 
-def test_nothing_seen_is_nothing_shown() -> None:
+def test_a_soak_without_samples_shows_no_course() -> None:
     assert not Report(1, 0, []).is_flat
 
 

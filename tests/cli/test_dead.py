@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from fleet.broker.consumer import Subscription
 from fleet.broker.delivery import BrokerUnavailable, Death, Delivery, Posting
-from fleet.broker.graves import amqp as amqp_graves
-from fleet.broker.graves import leased as leased_graves
+from fleet.broker.leased import dead_letters as leased_graves
 from fleet.broker.link import Link
 from fleet.broker.producer import Producer
+from fleet.broker.rabbitmq import dead_letters as amqp_graves
 from fleet.protocol import Call, encode
 from fleet.spec import BrokerSpec, QueueSpec
 from tests.cli.invoke import Outcome, fleet
@@ -54,7 +55,7 @@ class Yard:
         """Messages die as they do in a worker; their ids."""
         calls = [Call(unique("m"), "shop.resize", (n,), {"width": 3}, retries=2) for n in range(count)]
         self._producer.publish([Posting(queue.name, encode(call)) for call in calls], queue)
-        link = Link(self.spec, [queue], prefetch=1000, identity=unique("worker"))
+        link = Link(Subscription(self.spec, [queue], prefetch=1000, identity=unique("worker")))
         link.connect()
         for delivery in self._receive(link, count):
             link.dead_letter(delivery, Death(**{**DEATH, "at": time.time(), **death}))
@@ -63,7 +64,7 @@ class Yard:
 
     def take(self, queue: str, count: int) -> list[Delivery]:
         """What waits in a queue, which must be exactly that many."""
-        link = Link(self.spec, [QueueSpec(queue)], prefetch=1000, identity=unique("taker"))
+        link = Link(Subscription(self.spec, [QueueSpec(queue)], prefetch=1000, identity=unique("taker")))
         link.connect()
         found = self._receive(link, count)
         assert link.wait(0.1, self._wake) == []
@@ -123,7 +124,7 @@ def test_list_tells_what_died_and_why_and_leaves_it(yard: Yard) -> None:
     assert yard.ids() == [first, second, third], "looking took something, or changed the order"
 
 
-def test_show_tells_everything(yard: Yard) -> None:
+def test_dead_show_tells_all_that_the_record_knows(yard: Yard) -> None:
     ident = yard.kill(yard.images, 2)[1]
     page = yard.dead("show", ident).out
     for words in (ident, yard.images.name, "ValueError: no", "on http/0", "SIGKILL", "  boom", "[1]"):
@@ -148,7 +149,7 @@ def test_retry_brings_one_back_as_new(yard: Yard) -> None:
     assert yard.ids() == [first, third]
 
 
-def test_retry_all_of_one_queue(yard: Yard) -> None:
+def test_dead_retry_all_with_a_queue_brings_back_only_that_queues(yard: Yard) -> None:
     images, mails = yard.kill(yard.images, 3), yard.kill(yard.mails, 2)
     outcome = yard.dead("retry", "--all", "--queue", yard.images.name, "--json")
     assert json.loads(outcome.out) == {"retried": 3, "not_found": [], "stay": []}
@@ -157,7 +158,7 @@ def test_retry_all_of_one_queue(yard: Yard) -> None:
 
 
 def test_retry_of_many_goes_in_batches(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fleet.broker.graves.sifting._BATCH", 10)
+    monkeypatch.setattr("fleet.broker.dead_letter_browser._BATCH", 10)
     sent = yard.kill(yard.images, 35)
     assert json.loads(yard.dead("retry", "--all", "--json").out)["retried"] == 35
     assert [each.headers["id"] for each in yard.take(yard.images.name, 35)] == sent
@@ -166,7 +167,7 @@ def test_retry_of_many_goes_in_batches(yard: Yard, monkeypatch: pytest.MonkeyPat
 
 def test_a_retry_that_is_cut_off_loses_nothing(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a batch is published, before it has left the dead-letter queue; and after two of three batches."""
-    monkeypatch.setattr("fleet.broker.graves.sifting._BATCH", 2)
+    monkeypatch.setattr("fleet.broker.dead_letter_browser._BATCH", 2)
     sent = yard.kill(yard.images, 6)
 
     def cut_off(*_: object) -> int:
@@ -174,9 +175,9 @@ def test_a_retry_that_is_cut_off_loses_nothing(yard: Yard, monkeypatch: pytest.M
 
     with monkeypatch.context() as broken:
         if yard.spec.url.startswith("amqp"):
-            broken.setattr(amqp_graves.AmqpGraves, "drop", cut_off)
+            broken.setattr(amqp_graves.RabbitDeadLetters, "drop", cut_off)
         else:
-            real = leased_graves.LeasedGraves.move
+            real = leased_graves.LeasedDeadLetters.move
 
             def move_two_batches(self: Any, *arguments: Any) -> int:
                 if getattr(self, "moved", 0) == 2:
@@ -184,7 +185,7 @@ def test_a_retry_that_is_cut_off_loses_nothing(yard: Yard, monkeypatch: pytest.M
                 self.moved = getattr(self, "moved", 0) + 1
                 return real(self, *arguments)
 
-            broken.setattr(leased_graves.LeasedGraves, "move", move_two_batches)
+            broken.setattr(leased_graves.LeasedDeadLetters, "move", move_two_batches)
         outcome = yard.dead("retry", "--all")
     assert outcome.code == 1
     assert "cut off" in outcome.err
@@ -201,7 +202,7 @@ def test_ids_that_are_not_there_are_named(yard: Yard) -> None:
     assert len(yard.take(yard.images.name, 1)) == 1
 
 
-def test_what_belongs_nowhere_stays(yard: Yard) -> None:
+def test_a_dead_letter_whose_queue_is_not_declared_any_more_stays(yard: Yard) -> None:
     """Its queue is gone from the file: nobody would consume it there."""
     [ident] = yard.kill(yard.images)
     yard.write(QueueSpec(yard.mails.name, dead_letter=yard.images.dead_letter))

@@ -89,4 +89,4 @@ def test_an_editor_completes_and_describes(editor: Editor) -> None:
     eventually(lambda: "max_tasks" in labels(editor.at("completion", 5, 6)), within=30)
     assert '"gevent"' in labels(editor.at("completion", 4, 8))
     hover = editor.at("hover", 4, 1)["contents"]["value"]
-    assert hover.startswith("What runs the tasks: prefork for CPU-bound ones;")
+    assert hover.startswith("What runs tasks: prefork if they compute;")

@@ -33,16 +33,22 @@ def test_codes_may_be_written_as_they_are_read() -> None:
         assert fleet("explain", written).out == page
 
 
-def test_an_unknown_code() -> None:
+def test_explain_of_an_unknown_code_exits_2_and_guesses() -> None:
     outcome = fleet("explain", "FLT999")
     assert (outcome.code, outcome.out) == (2, "")
     assert "there is no check FLT999" in outcome.err
-    assert "did you mean FLT3" in fleet("explain", "FLT320").err
+    assert "did you mean FLT3" in fleet("explain", "FLT399").err
 
 
-def test_all_of_them() -> None:
+def test_explain_without_a_code_lists_every_check() -> None:
     listed = fleet("explain").out.splitlines()
     assert [line.split()[0] for line in listed] == list(catalogue())
     entries = json.loads(fleet("explain", "--json").out)
     assert {entry["code"] for entry in entries} == set(catalogue())
     assert json.loads(fleet("explain", "FLT302", "--json").out)["severity"] == "error"
+
+
+def test_a_word_of_a_name_leads_to_the_checks_about_it() -> None:
+    outcome = fleet("explain", "green")
+    assert outcome.code == 2
+    assert "did you mean green-pool-default-concurrency or green-pool-too-small" in outcome.err

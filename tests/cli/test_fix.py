@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.cli import fixing
+from fleet.cli.file import fixing
 from tests.cli.invoke import fleet
 
 BAD = """\
@@ -81,14 +81,15 @@ def test_a_diff_of_nothing_is_clean(file: Path) -> None:
     assert (outcome.code, outcome.out) == (0, "")
 
 
-def test_a_diff_shows_no_secret(file: Path) -> None:
-    file.write_text(ALL + '[broker]\nurl = "amqp://shop:hunter2@rabbit//"')
-    outcome = fleet("validate", file, "--diff", "--unsafe")
-    assert '-url = "amqp://shop:***@rabbit//"\n\\ No newline at end of file\n' in outcome.out
-    assert "hunter2" not in outcome.out
+def test_the_diff_of_a_fix_shows_no_secret(file: Path) -> None:
+    file.write_text(ALL.rstrip("\n") + "\nenv = { API_TOKEN = 12345678 }")
+    outcome = fleet("validate", file, "--diff")
+    assert "-env = { API_TOKEN = *** }\n\\ No newline at end of file\n" in outcome.out
+    assert '+env = { API_TOKEN = "***" }' in outcome.out
+    assert "12345678" not in outcome.out
 
 
-def test_standard_input_to_standard_output(tmp_path: Path) -> None:
+def test_fix_of_standard_input_writes_the_mended_text_to_standard_output(tmp_path: Path) -> None:
     arguments = ("validate", "-", "--stdin-filename", tmp_path / "shop.toml", "--fix", "--cpus", 2)
     outcome = fleet(*arguments, stdin=BAD)
     assert (outcome.code, outcome.out) == (1, SAFE)
@@ -129,7 +130,9 @@ def test_a_file_that_somebody_else_writes_meanwhile_is_left_alone(
     assert file.read_text() == "# mine\n"
 
 
-def test_what_can_not_be_written(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fix_of_a_file_that_can_not_be_written_exits_2_and_leaves_it(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_arguments: object) -> None:
         raise PermissionError(13, "Permission denied")
 
@@ -141,13 +144,13 @@ def test_what_can_not_be_written(file: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert [path.name for path in file.parent.iterdir()] == ["fleet.toml"]
 
 
-def test_json_stays_json(file: Path) -> None:
+def test_fix_with_json_prints_nothing_but_json(file: Path) -> None:
     outcome = fleet("validate", file, "--fix", "--json", "--cpus", 2)
     assert outcome.out.startswith("{")
     assert '"code": "FLT201"' in outcome.out
 
 
-def test_unsafe_alone_is_refused(file: Path) -> None:
+def test_unsafe_without_fix_is_refused(file: Path) -> None:
     outcome = fleet("validate", file, "--unsafe")
     assert outcome.code == 2
     assert "--fix or --diff" in outcome.err

@@ -20,7 +20,7 @@ def test_what_it_writes_is_clean_as_it_is(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "new/fleet.schema.json").read_text()) == json.loads(fleet("schema").out)
 
 
-def test_its_routes_name_its_tasks(tmp_path: Path) -> None:
+def test_routes_of_a_new_project_name_its_tasks(tmp_path: Path) -> None:
     fleet("init", tmp_path)
     tree = ast.parse((tmp_path / "tasks.py").read_text())
     tasks = {f"tasks.{node.name}" for node in tree.body if isinstance(node, ast.FunctionDef)}
@@ -28,7 +28,9 @@ def test_its_routes_name_its_tasks(tmp_path: Path) -> None:
     assert 'task = "tasks.count_primes"' in (tmp_path / "fleet.toml").read_text()
 
 
-def test_without_gevent_it_uses_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_project_uses_threads_where_gevent_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("fleet.cli.init.find_spec", lambda _name: None)
     fleet("init", tmp_path)
     assert 'pool = "threads"' in (tmp_path / "fleet.toml").read_text()
@@ -36,7 +38,7 @@ def test_without_gevent_it_uses_threads(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("name", ["fleet.toml", "tasks.py", "fleet.schema.json"])
-def test_it_overwrites_nothing(tmp_path: Path, name: str) -> None:
+def test_init_overwrites_no_file(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("mine")
     outcome = fleet("init", tmp_path)
     assert outcome.code == 1
@@ -45,7 +47,7 @@ def test_it_overwrites_nothing(tmp_path: Path, name: str) -> None:
     assert (tmp_path / name).read_text() == "mine"
 
 
-def test_where_it_can_not_write(tmp_path: Path) -> None:
+def test_init_into_a_folder_that_can_not_be_made_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     outcome = fleet("init", tmp_path / "file" / "below")
     assert outcome.code == 1

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.cli.logfiles import Follower, Line, last_lines, recognise, select, sizes
+from fleet.log_files import Follower, Line, last_lines, recognise, select, sizes
 from tests.support import ROOT, eventually
 
 everything = select(None)
@@ -41,7 +41,9 @@ def texts(lines: list[Line]) -> list[str]:
         ("http.0.1.log.gz", None),
     ],
 )
-def test_whose_file_it_is(name: str, expected: tuple[str, int, int] | None) -> None:
+def test_a_log_files_name_tells_its_slot_serial_and_age(
+    name: str, expected: tuple[str, int, int] | None
+) -> None:
     file = recognise(Path(name))
     assert (file and (file.slot, file.serial, file.age)) == expected
 
@@ -79,7 +81,7 @@ def test_slots_are_merged_by_time_and_lines_without_one_stay_with_theirs(tmp_pat
 
 @given(st.lists(st.text(alphabet="abc é", max_size=30), max_size=60), st.integers(0, 70), st.integers(1, 40))
 def test_the_last_lines_are_the_last_lines(tmp_path_factory, lines: list[str], count: int, step: int) -> None:
-    from fleet.cli import logfiles
+    from fleet import log_files as logfiles
 
     folder = tmp_path_factory.mktemp("logs")
     write(folder, "a.0.1.log", *lines)
@@ -91,7 +93,7 @@ def test_the_last_lines_are_the_last_lines(tmp_path_factory, lines: list[str], c
     assert shown == lines[len(lines) - min(count, len(lines)) :]
 
 
-def test_no_folder_no_lines(tmp_path: Path) -> None:
+def test_logs_of_a_folder_that_is_not_there_are_empty(tmp_path: Path) -> None:
     assert last_lines(tmp_path / "none", everything, 10) == []
     assert list(Follower(tmp_path / "none", everything, {}).read()) == []
 
@@ -159,7 +161,7 @@ def fleet_logs(project: Path, *arguments: str) -> subprocess.CompletedProcess[st
     )
 
 
-def test_the_command(project: Path) -> None:
+def test_logs_merges_lines_of_all_slots_by_their_time(project: Path) -> None:
     logs = project / ".fleet" / "logs"
     write(logs, "http.0.1.log", "2026-01-01T00:00:01Z one", "2026-01-01T00:00:03Z three")
     write(logs, "controller.log", "2026-01-01T00:00:02Z two")
@@ -173,7 +175,7 @@ def test_the_command(project: Path) -> None:
     assert fleet_logs(project, "http/0", "-n", "1").stdout == "http/0     | 2026-01-01T00:00:03Z three\n"
 
 
-def test_nothing_to_show_is_said(project: Path) -> None:
+def test_logs_of_nobody_exits_2_and_says_whose_there_are(project: Path) -> None:
     none = fleet_logs(project)
     assert (none.returncode, none.stdout) == (2, "")
     assert "no logs yet" in none.stderr
@@ -199,7 +201,7 @@ def test_follow_and_a_reader_that_leaves(project: Path) -> None:
     finally:
         process.terminate()
         process.wait()
-    assert out.read_text() == "http/0     | old\nhttp/0     | new \x1b[1m é\n"
+    assert out.read_text() == "http/0     | old\nhttp/0     | new \\x1b[1m é\n"
 
 
 def test_a_quiet_folder_is_not_listed_again_and_a_new_file_is_seen(

@@ -31,7 +31,7 @@ def test_every_command_on_the_page_can_be_given(command: str) -> None:
 
 
 def test_what_one_sees_is_what_is_said() -> None:
-    code = "".join(path.read_text() for path in (ROOT / "fleet").glob("c*/*.py"))
+    code = "".join(path.read_text() for path in (ROOT / "fleet").glob("c*/**/*.py"))
     for words in (
         "the file is invalid, the fleet runs the last good configuration",
         "can't start",

@@ -46,7 +46,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_every_format_says_it(file: Path) -> None:
+def test_a_warning_is_in_every_format_and_fails_only_when_strict(file: Path) -> None:
     for form in ("text", "concise", "json", "github", "gitlab", "sarif", "junit"):
         outcome = fleet("validate", file, "--format", form)
         assert (outcome.code, outcome.err) == (0, "")
@@ -84,7 +84,7 @@ def test_names_start_at_the_root_of_the_repository(
     assert location["artifactLocation"]["uri"] == "fleet.toml"
 
 
-def test_a_clean_file(file: Path) -> None:
+def test_a_clean_file_gives_an_empty_report_in_every_format(file: Path) -> None:
     file.write_text(CLEAN)
     outputs = {
         form: fleet("validate", file, "--cpus", 2, "--format", form).out for form in ("concise", "github")
@@ -94,7 +94,7 @@ def test_a_clean_file(file: Path) -> None:
     assert ET.fromstring(fleet("validate", file, "--cpus", 2, "--format", "junit").out).get("tests") == "1"
 
 
-def test_into_a_file(file: Path, tmp_path: Path) -> None:
+def test_a_report_goes_into_the_output_file_and_nowhere_else(file: Path, tmp_path: Path) -> None:
     output = tmp_path / "reports" / "fleet.xml"
     outcome = fleet("validate", file, "--format", "junit", "--output-file", output, "--strict")
     assert (outcome.code, outcome.out, outcome.err) == (1, "", "")
@@ -114,7 +114,7 @@ def test_standard_input_has_the_name_it_is_given(tmp_path: Path) -> None:
     assert "goes with -" in outcome.err
 
 
-def test_what_lint_and_comments_ignore(file: Path) -> None:
+def test_findings_that_lint_or_a_comment_ignores_are_not_reported(file: Path) -> None:
     ignored = WARNED + '[lint]\nignore = ["FLT305"]\n'
     file.write_text(ignored)
     assert "nothing wrong" in fleet("validate", file, "--cpus", 2).out

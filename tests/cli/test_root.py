@@ -7,17 +7,17 @@ import sys
 
 import pytest
 
-from fleet import __version__
+from fleet import __distribution__, __version__
 from fleet.cli import COMMANDS, main
 from tests.cli.invoke import fleet
 
 
-def test_version() -> None:
-    assert fleet("--version").out == f"fleet {__version__}\n"
+def test_version_names_distribution_and_version() -> None:
+    assert fleet("--version").out == f"fleet {__version__} ({__distribution__})\n"
     ran = subprocess.run(
         [sys.executable, "-m", "fleet", "--version"], capture_output=True, text=True, check=True
     )
-    assert ran.stdout == f"fleet {__version__}\n"
+    assert ran.stdout == f"fleet {__version__} ({__distribution__})\n"
 
 
 def test_help_lists_only_what_is_there_in_order() -> None:
@@ -37,7 +37,7 @@ def test_every_verb_has_help(verb: str) -> None:
     assert outcome.out.startswith(f"Usage: fleet {verb}")
 
 
-def test_a_mistyped_verb() -> None:
+def test_a_mistyped_verb_exits_2_and_is_guessed() -> None:
     outcome = fleet("valdiate")
     assert outcome.code == 2
     assert "did you mean `fleet validate`?" in outcome.err

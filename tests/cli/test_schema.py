@@ -26,7 +26,7 @@ def nodes(node: Any) -> Iterator[dict[str, Any]]:
         yield from nodes(item)
 
 
-def test_it_is_draft_7() -> None:
+def test_the_schema_uses_only_what_draft_7_has() -> None:
     schema = the_schema()
     assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
     for node in nodes(schema):
@@ -49,7 +49,7 @@ def test_every_key_is_there_with_its_description() -> None:
             assert described, f"{name}.{key}"
 
 
-def test_an_environment_requires_nothing() -> None:
+def test_the_schema_requires_no_key_of_an_environment() -> None:
     schema = the_schema()
     overlay = schema["properties"]["env"]["additionalProperties"]["$ref"].removeprefix("#/definitions/")
     assert "env" not in schema["definitions"][overlay]["properties"]

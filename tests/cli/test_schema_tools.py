@@ -66,7 +66,7 @@ def test_taplo_accepts_every_right_file(schema: Path) -> None:
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_taplo_sees_mistakes(mistake: str, schema: Path, tmp_path: Path) -> None:
+def test_taplo_finds_each_mistake_at_its_place(mistake: str, schema: Path, tmp_path: Path) -> None:
     file = tmp_path / "fleet.toml"
     lines = ['queues = ["q"]', 'pool = "solo"']
     lines = [line for line in lines if not mistake.startswith(line[:4])] + [mistake]
@@ -89,7 +89,7 @@ def test_the_schema_line_of_a_new_fleet_leads_taplo_to_it(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("file", GOOD_FILES, ids=lambda file: f"{file.parent.name}/{file.name}")
-def test_right_by_the_schema_too(file: Path) -> None:
+def test_a_file_without_findings_is_right_by_the_schema(file: Path) -> None:
     check(tomli.loads(file.read_text()))
 
 
@@ -106,12 +106,12 @@ def test_right_by_the_schema_too(file: Path) -> None:
         {"fleet": {"app": "x"}, "defaults": {"queues": ["q"]}},
     ],
 )
-def test_wrong_by_the_schema(wrong: dict[str, Any]) -> None:
+def test_a_file_with_a_wrong_shape_is_wrong_by_the_schema(wrong: dict[str, Any]) -> None:
     with pytest.raises(fastjsonschema.JsonSchemaValueException):
         check(wrong)
 
 
-def test_variables_may_stand_anywhere() -> None:
+def test_the_schema_accepts_a_variable_in_place_of_any_value() -> None:
     check(
         {
             "fleet": {"app": "${APP}"},

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.cli.recording import rows
+from fleet.cli.running.record import rows
 from tests.cli.invoke import Outcome, fleet
 from tests.support import ROOT
 
@@ -75,7 +75,7 @@ def test_fewer_cpus_make_prefork_wait() -> None:
         ),
     ],
 )
-def test_every_form_of_load(tmp_path: Path, name: str, text: str) -> None:
+def test_a_load_is_read_from_each_form_of_file(tmp_path: Path, name: str, text: str) -> None:
     path = tmp_path / name
     path.write_text(text)
     found = json.loads(simulate(path, "--json").out)["groups"]

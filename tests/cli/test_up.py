@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -50,6 +51,19 @@ def test_a_wrong_file_starts_nothing(project: Project) -> None:
     assert "replica" in refused.stderr
     assert "nothing was started" in refused.stderr
     assert not project.state.root.exists()
+
+
+def test_a_state_dir_that_everybody_may_write_into_is_left_as_it_is(project: Project) -> None:
+    shared = project.folder / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    file = project.folder / "fleet.toml"
+    file.write_text(file.read_text().replace("[fleet]\n", f'[fleet]\nstate_dir = "{shared}"\n', 1))
+    refused = project.run("up", "--detach")
+    assert refused.returncode == 78
+    assert f"others may write into {shared}" in " ".join(refused.stderr.split())
+    assert shared.stat().st_mode & 0o7777 == 0o1777
+    assert not list(shared.iterdir())
 
 
 def test_no_file_is_a_usage_error(project: Project) -> None:
@@ -176,7 +190,7 @@ def test_a_controller_that_crashes_is_mentioned_and_comes_back(
         assert [w.pid for w in project.workers()] == [worker.pid]
 
 
-def test_colours_on_a_terminal_only(project: Project) -> None:
+def test_up_colours_its_output_on_a_terminal_only(project: Project) -> None:
     """Ctrl-C through the terminal itself, as a person types it."""
     environment = {**project.environment, "TERM": "xterm"}
     environment.pop("NO_COLOR")
@@ -199,7 +213,7 @@ def test_colours_on_a_terminal_only(project: Project) -> None:
     assert b"shop stopped after" in seen
 
 
-def test_detached_and_down(project: Project) -> None:
+def test_a_detached_fleet_stands_alone_and_down_ends_it(project: Project) -> None:
     up = project.run("up", "--detach")
     assert up.returncode == 0, up.stderr
     pid = project.snapshot().pid
@@ -233,6 +247,14 @@ def test_down_now_does_not_wait_for_the_work(project: Project) -> None:
     assert "draining w/0" in down.stderr
 
 
+def test_detached_returns_when_status_can_answer(project: Project) -> None:
+    up = project.run("up", "--detach")
+    assert up.returncode == 0, up.stderr
+    status = json.loads(project.run("status", "--json").stdout)
+    assert status["controller"]["pid"]
+    assert status["config"]["revision"], "of the controller, and not what the supervisor knows without it"
+
+
 def test_detached_waits_until_all_are_ready(project: Project) -> None:
     up = project.run("up", "--detach", "--wait")
     assert up.returncode == 0, up.stderr
@@ -248,5 +270,5 @@ def test_detached_says_why_nothing_gets_ready(project: Project) -> None:
     assert "no_such_module" in up.stderr
 
 
-def test_wait_alone_makes_no_sense(project: Project) -> None:
+def test_wait_without_detach_is_refused(project: Project) -> None:
     assert project.run("up", "--wait").returncode == 2

@@ -38,7 +38,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_good_file(file: Path) -> None:
+def test_validate_of_a_good_file_exits_0(file: Path) -> None:
     outcome = fleet("validate", file, "--cpus", 3)
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out == f"{file}: nothing wrong with 1 worker group, 1 queue, 1 route\n"
@@ -62,7 +62,7 @@ def test_numbers_say_where_they_come_from(file: Path) -> None:
     assert fleet("validate", file, "--cpus", 4).code == 0
 
 
-def test_json(file: Path) -> None:
+def test_validate_json_has_the_contracts_shape(file: Path) -> None:
     file.write_text(GOOD.replace("pool", "pol"))
     for arguments in (["--json"], ["--format", "json"]):
         outcome = fleet("validate", file, *arguments)
@@ -72,13 +72,15 @@ def test_json(file: Path) -> None:
         assert report["file"] == str(file)
 
 
-def test_standard_input() -> None:
+def test_validate_reads_standard_input() -> None:
     outcome = fleet("validate", "-", stdin=GOOD.replace("[[routes]]", "[[rutes]]"))
     assert outcome.code == 1
     assert "--> -:7:3" in outcome.out
 
 
-def test_which_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validate_without_a_file_finds_the_one_that_is_meant(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(file.parent)
     monkeypatch.delenv("FLEET_FILE", raising=False)
     assert fleet("validate").out.startswith("fleet.toml: nothing wrong")
@@ -86,7 +88,7 @@ def test_which_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert fleet("validate", "-f", file, file).code == 2
 
 
-def test_what_can_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validate_of_an_unreadable_file_exits_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = fleet("validate", tmp_path / "none.toml")
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err == f"Error: can't read {tmp_path}/none.toml: No such file or directory\n"
@@ -95,7 +97,7 @@ def test_what_can_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "fleet init" in fleet("validate").err
 
 
-def test_environments(file: Path) -> None:
+def test_validate_merges_the_chosen_environment(file: Path) -> None:
     file.write_text(GOOD + "\n[env.small]\nmachine.cpus = 1\n[env.large]\nmachine.cpus = 64\n")
     outcome = fleet("validate", file, "--cpus", 8)
     assert outcome.code == 0
@@ -111,15 +113,24 @@ def test_environments(file: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--cpus", "0"], ["--cpus", "x"], ["--memory", "much"], ["--format", "xml"], ["--nope"], ["-f", "a"]],
+    [
+        ["--cpus", "0"],
+        ["--cpus", "x"],
+        ["--memory", "much"],
+        ["--node-memory", "much"],
+        ["--node-cpus", "0"],
+        ["--format", "xml"],
+        ["--nope"],
+        ["-f", "a"],
+    ],
 )
-def test_usage(file: Path, arguments: list[str]) -> None:
+def test_validate_with_wrong_options_exits_2(file: Path, arguments: list[str]) -> None:
     outcome = fleet("validate", file, *arguments)
     assert (outcome.code, outcome.out) == (2, "")
     assert "Traceback" not in outcome.err
 
 
-def test_no_secret_is_shown(file: Path) -> None:
+def test_validate_shows_no_secret(file: Path) -> None:
     file.write_text(GOOD + '\n[broker]\nurl = "amqp://shop:hunter2@rabbit//"\naccept = ["pickle"]\n')
     for form in ("text", "json"):
         outcome = fleet("validate", file, "--format", form)
@@ -170,9 +181,9 @@ def test_it_imports_only_what_it_needs(file: Path) -> None:
         "logging",
     }
     unasked = {
-        "fleet.cli.asking",
-        "fleet.cli.fixing",
-        "fleet.config.words",
+        "fleet.cli.file.probes",
+        "fleet.cli.file.fixing",
+        "fleet.config.key_docs",
         "fleet.config.schema",
         "fleet.tasks",
     }

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from fleet.cli import app_inventory
+from fleet.cli.file import app_inventory
 from tests.cli.invoke import Outcome, fleet
-from tests.support import ROOT, marked, unique
+from tests.support import ROOT, eventually, marked, unique
 
 FLEET = """\
 [fleet]
@@ -57,7 +61,7 @@ def test_every_task_is_consumed(file: Path) -> None:
     )
 
 
-def test_tasks_that_get_nowhere(file: Path) -> None:
+def test_validate_app_names_tasks_that_reach_no_consumed_queue(file: Path) -> None:
     app = GOOD + '\n\n@task(name="mail.send")\ndef send(): ...\n\n\n@task(queue="htp")\ndef odd(): ...\n'
     outcome = validate(file, app)
     assert outcome.code == 1
@@ -86,10 +90,9 @@ def test_what_the_app_says_goes_before_what_is_only_suspected(file: Path) -> Non
         ("import os\nos._exit(4)\n", "it ended the process with exit code 4"),
         ("import ctypes\n\nctypes.string_at(0)\n", "it ended the process by SIGSEGV (shop/tasks.py:3)"),
         ("import os\nos.kill(os.getpid(), 9)\n", "it ended the process by SIGKILL"),
-        ("from fleet import task\n\n@task\nasync def f(): ...\n", "async def tasks are not supported yet"),
     ],
 )
-def test_imports_that_fail(file: Path, app: str, said: str) -> None:
+def test_validate_app_says_why_an_import_fails(file: Path, app: str, said: str) -> None:
     outcome = validate(file, app)
     assert outcome.code == 1
     (line,) = outcome.out.splitlines()
@@ -111,7 +114,9 @@ def test_an_import_that_hangs_is_ended_with_all_it_started(
     assert not marked((file.parent / "shop.env").read_text().strip())
 
 
-def test_endless_output_is_cut(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validate_app_cuts_the_endless_output_of_an_import(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(app_inventory, "SECONDS", 1.0)
     outcome = validate(file, "while True: print('noise' * 99)\n", "--format", "text")
     assert "it did not come back within 1 s (shop/tasks.py:1)" in " ".join(outcome.out.split())
@@ -163,3 +168,114 @@ def test_our_own_examples_are_covered(name: str) -> None:
     outcome = fleet("validate", ROOT / name, "--app", "--cpus", 2, "--strict")
     assert outcome.code == 0, outcome.out
     assert "each consumed" in outcome.out
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL, signal.SIGHUP, signal.SIGINT])
+def test_whoever_ends_the_command_ends_the_import_and_what_it_started(
+    file: Path, tmp_path_factory: pytest.TempPathFactory, signum: signal.Signals
+) -> None:
+    temporary = tmp_path_factory.mktemp("temporary")
+    begun = file.parent / "begun"
+    (file.parent / "shop" / "tasks.py").write_text(
+        "import pathlib, subprocess, time\n"
+        'subprocess.Popen(["sleep", "600"])\n'
+        f"pathlib.Path({str(begun)!r}).touch()\n"
+        "time.sleep(600)\n"
+    )
+    command = subprocess.Popen(
+        [sys.executable, "-m", "fleet", "validate", "--app", str(file)],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    eventually(begun.exists, within=60)
+    command.send_signal(signum)
+    command.wait(60)
+    mark = (file.parent / "shop.env").read_text().strip()
+    eventually(lambda: not marked(mark), within=30, message="no process is left")
+    assert not list(temporary.iterdir())
+
+
+CELERY_FLEET = """\
+[fleet]
+app = "shop.tasks:app"
+env_file = "shop.env"
+
+[broker]
+url = "redis://127.0.0.1:6379/0"
+
+[queues.celery]
+workload = "io"
+
+[workers.main]
+queues = ["celery"]
+pool = "threads"
+concurrency = 4
+"""
+CELERY_APP = """\
+from celery import Celery
+
+app = Celery("shop", broker="redis://127.0.0.1:6379/0")
+app.conf.task_routes = {"shop.tasks.resize": {"queue": "images"}}
+
+
+@app.task
+def fetch(): ...
+
+
+@app.task(acks_late=True)
+def resize(): ...
+"""
+
+
+def codes(outcome: Outcome) -> list[str]:
+    return [line.split("] ")[0].rpartition(" ")[2] + "]" for line in outcome.out.splitlines()]
+
+
+def test_each_task_of_a_celery_app_by_celerys_own_router(file: Path) -> None:
+    file.write_text(CELERY_FLEET)
+    outcome = validate(file, CELERY_APP)
+    assert codes(outcome) == ["error[FLT206]", "info[FLT718]"]
+    assert 'the queue "images", which Celery\'s router gives, of the task shop.tasks.resize' in outcome.out
+    assert "1 task (shop.tasks.fetch)" in outcome.out
+    file.write_text(
+        CELERY_FLEET.replace('["celery"]', '["celery", "images"]') + '[queues.images]\nworkload = "io"\n'
+    )
+    assert codes(validate(file, CELERY_APP)) == ["info[FLT718]"]
+
+
+def test_settings_of_a_celery_app_that_do_nothing_or_harm(file: Path) -> None:
+    file.write_text(CELERY_FLEET + '[queues.images]\nworkload = "io"\n')
+    settings = (
+        "app.conf.update(worker_concurrency=16, worker_prefetch_multiplier=1, task_always_eager=True,"
+        ' broker_transport_options={"visibility_timeout": 60}, broker_url="redis://u:hemlig@elsewhere/0")\n'
+    )
+    outcome = validate(file, CELERY_APP + settings)
+    said = [line for line in outcome.out.splitlines() if "FLT717" in line]
+    assert [line.split("[FLT717]")[0].split()[-1] for line in sorted(said)] == [
+        "error",
+        "info",
+        "info",
+        "warning",
+        "error",
+    ]
+    assert "the app sends to redis://u:" in outcome.out
+    assert "hemlig" not in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("app", "said"),
+    [
+        ("x = 1\n", "shop.tasks has no 'app'"),
+        ("app = 1\n", "is no Celery app but an int"),
+        ("import celery\ncelery_app = celery.Celery()\n", 'did you mean "shop.tasks:celery_app"?'),
+        ("import shp\n", "No module named 'shp'"),
+    ],
+)
+def test_a_celery_app_that_is_none(file: Path, app: str, said: str) -> None:
+    file.write_text(CELERY_FLEET)
+    outcome = validate(file, app)
+    assert outcome.code == 1
+    assert "error[FLT704]" in outcome.out
+    assert said in outcome.out

@@ -12,8 +12,8 @@ from pathlib import Path
 import amqp
 import pytest
 
-from fleet.broker.survey import redis as redis_survey
-from fleet.cli import asking
+from fleet.broker.redis import preflight as redis_preflight
+from fleet.cli.file import probes as asking
 from tests.brokers import OwnRedis
 from tests.cli.invoke import Outcome, fleet
 from tests.conftest import Broker
@@ -43,7 +43,7 @@ def test_a_broker_that_would_take_it_is_left_as_it_was(broker: Broker, file: Pat
     queue = broker.queue()
     outcome = connect(file, broker.url, f'[queues."{queue}"]\n', "--format", "text")
     assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.out.rstrip().endswith("would take it")
+    assert outcome.out.rstrip().endswith("can be reached, nothing there contradicts it")
     if broker.name == "amqp":
         with amqp.Connection("127.0.0.1:5672") as connection, pytest.raises(amqp.NotFound):
             connection.channel().queue_declare(queue, passive=True)
@@ -120,7 +120,7 @@ def vhost(amqp_url: str) -> Iterator[str]:
     control("delete_vhost", name)
 
 
-def test_room_and_permissions(vhost: str, file: Path) -> None:
+def test_connect_tells_of_missing_room_and_permissions(vhost: str, file: Path) -> None:
     url = f"amqp://guest:guest@127.0.0.1:5672/{vhost}"
     queues = '[queues."q"]\n'
     outcome = connect(file, url, queues)
@@ -136,19 +136,33 @@ def test_room_and_permissions(vhost: str, file: Path) -> None:
         ("amqp://guest:guest@127.0.0.1:5672/no-such-vhost", "vhost no-such-vhost not found"),
         ("amqp://guest:guest@127.0.0.1:1//", "refused"),
         ("redis://127.0.0.1:1/0", "refused"),
-        ("amqp://127.0.0.1:port//", "ValueError"),
-        ("nonsense://127.0.0.1", "nonsense"),
-        ("sentinel://127.0.0.1:1/0", "master_name"),
         ("sqlite:////dev/null/x/broker.db", "not a folder"),
     ],
 )
-def test_what_can_not_be_reached(url: str, said: str, file: Path, amqp_url: str) -> None:
+def test_connect_says_why_a_broker_can_not_be_reached(url: str, said: str, file: Path, amqp_url: str) -> None:
     outcome = connect(file, url, '[queues."q"]\n')
     assert outcome.code == 1
     line = next(line for line in outcome.out.splitlines() if "FLT705" in line)
     assert line.startswith(f"{file}:4:7: error[FLT705] the broker can't be used: ")
     assert said in line
     assert "wrong" not in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("amqp://127.0.0.1:port//", "no number"),
+        ("nonsense://127.0.0.1", "nonsense"),
+        ("sentinel://127.0.0.1:1/0", "sentinel://"),
+        ("redis://:p/w@127.0.0.1:1/0", "percent-encoded"),
+    ],
+)
+def test_a_url_that_leads_nowhere_is_said_once(url: str, said: str, file: Path) -> None:
+    outcome = connect(file, url, '[queues."q"]\n')
+    assert outcome.code == 1
+    (line,) = [line for line in outcome.out.splitlines() if ": error[" in line]
+    assert said in line
+    assert "FLT90" in line
 
 
 def test_a_broker_that_never_answers(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,10 +190,10 @@ def test_redis_with_a_foreign_key_and_one_that_evicts(own_redis: OwnRedis, file:
 
 def test_a_redis_replica_is_refused() -> None:
     info = {"role": "slave", "slave_read_only": "1", "master_host": "h", "master_port": "1"}
-    assert [each.text for each in redis_survey._read_only(info)] == [
+    assert [each.text for each in redis_preflight._read_only(info)] == [
         "this Redis is a read-only replica of h:1"
     ]
-    assert not list(redis_survey._read_only({"role": "master"}))
+    assert not list(redis_preflight._read_only({"role": "master"}))
 
 
 def test_an_embedded_broker_whose_file_is_none(file: Path, tmp_path: Path) -> None:
@@ -193,7 +207,7 @@ def test_an_embedded_broker_whose_file_is_none(file: Path, tmp_path: Path) -> No
 
 
 def test_a_quorum_queue_needs_rabbitmq_3_8() -> None:
-    from fleet.broker.survey.amqp import _no_quorum
+    from fleet.broker.rabbitmq.preflight import _no_quorum
     from fleet.spec import QueueSpec
 
     queues = [QueueSpec("a", arguments={"x-queue-type": "quorum"}), QueueSpec("b")]
@@ -219,7 +233,7 @@ def test_an_embedded_broker_in_use_is_left_as_it_is(file: Path, tmp_path: Path) 
     before = state()
     outcome = connect(file, "sqlite:///broker.db", '[queues."q"]\n', "--format", "text")
     assert (outcome.code, outcome.err) == (0, "")
-    assert "would take it" in outcome.out
+    assert "can be reached, nothing there contradicts it" in outcome.out
     assert state() == before
     database.close()
     before = state()

@@ -87,6 +87,15 @@ def crash(key: str) -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
+@task
+def end_worker(key: str, seconds: float) -> None:
+    """Takes its whole worker down, in prefork too: the leader of its session."""
+    write("ending", key, id=current.id)
+    time.sleep(seconds)
+    os.kill(os.getsid(0), signal.SIGKILL)
+    time.sleep(60)
+
+
 hoard: list[bytearray] = []
 
 
@@ -133,3 +142,49 @@ def interrupted_between_calls(key: str) -> None:
             time.sleep(0.01)
     except SoftTimeLimitExceeded as error:
         write("interrupted", key, text=str(error))
+
+
+@task
+def weigh(key: str, text: str, fail_first: bool = False) -> None:
+    """Note how large `text` is and what it ends with; come back once if asked to."""
+    write("weighed", key, id=current.id, attempt=current.attempt, size=len(text), end=text[-8:])
+    if fail_first and current.attempt == 1:
+        raise Retry("once more", delay=0.2)
+
+
+@task(max_retries=0)
+def weigh_and_fail(key: str, text: str) -> None:
+    weigh.function(key, text)
+    raise ValueError(f"no luck with {len(text)} characters")
+
+
+@task(max_retries=0)
+def retry_never(_key: str) -> None:
+    raise Retry("when hell freezes over", delay=1e12)
+
+
+@task(max_retries=0)
+def retry_oddly(_key: str) -> None:
+    request = Retry("soon")
+    request.delay_seconds = "soon"  # type: ignore[assignment]
+    raise request
+
+
+class UnspeakableError(Exception):
+    """Whoever asks what it says is told to leave."""
+
+    def __str__(self) -> str:
+        leave.function("unspeakable")
+        return ""
+
+    __repr__ = __str__
+
+
+@task(max_retries=0)
+def raise_oddly(_key: str) -> None:
+    raise UnspeakableError
+
+
+@task(max_retries=0)
+def raise_surrogates(_key: str) -> None:
+    raise ValueError("half a pair: \ud800, and a byte: \udcff")

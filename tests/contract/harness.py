@@ -9,13 +9,16 @@ import socket
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fleet.broker.consumer import Subscription
 from fleet.broker.delivery import Delivery, Posting
 from fleet.broker.link import Link
-from fleet.broker.producer import open_outlet
+from fleet.broker.open import open_dead_letters, open_publisher
 from fleet.protocol import Call, Encoded, encode
 from fleet.spec import BrokerSpec, QueueSpec, RoutingSpec, WorkerLaunch, WorkerSpec
 from fleet.worker.headers import attempts_of
@@ -23,6 +26,7 @@ from tests.conftest import Broker
 from tests.support import ROOT, alive, descendants, eventually, unique
 
 APP = "tests.contract.app"
+ASYNC_APP = "tests.contract.async_app"  # makes coroutines of all that the contract's apps have defined
 
 
 class Mailbox:
@@ -30,27 +34,34 @@ class Mailbox:
 
     def __init__(self, broker: Broker, arguments: dict[str, Any] | None = None) -> None:
         """`arguments` of the queue, on RabbitMQ."""
-        self.broker_name = broker.name
+        self.broker, self.broker_name = broker, broker.name
         name = broker.queue(uuid.uuid4().hex[:6])
         self.spec = BrokerSpec(broker.url, lease_seconds=5.0)
         self.queue = QueueSpec(name, dead_letter=f"{name}.dead", arguments=arguments or {})
-        self._outlet = open_outlet(self.spec)
-        self._outlet.declare(self.queue)
+        self._publisher = open_publisher(self.spec)
+        self._publisher.declare(self.queue)
         self._wake, self._unused = os.pipe()
         self._graveyard = Link(
-            self.spec, [QueueSpec(f"{name}.dead")], prefetch=1000, identity=f"test@{name}.dead"
+            Subscription(self.spec, [QueueSpec(f"{name}.dead")], prefetch=1000, identity=f"test@{name}.dead")
         )
         self._graveyard.connect()
         self._dead: dict[str, Delivery] = {}
 
-    def send(self, task: str, *args: Any, **options: Any) -> str:
+    def send(self, task: str, *args: Any, queue: str = "", **options: Any) -> str:
         """One call of a task of the contract's app; its id."""
         call = Call(uuid.uuid4().hex, task if "." in task else f"{APP}.{task}", args, **options)
-        self.post(encode(call))
+        self.post(encode(call), queue)
         return call.id
 
-    def post(self, message: Encoded) -> None:
-        self._outlet.publish([Posting(self.queue.name, message)])
+    def post(self, message: Encoded, queue: str = "") -> None:
+        self._publisher.publish([Posting(queue or self.queue.name, message)])
+
+    def another_queue(self) -> QueueSpec:
+        """Declared, and empty."""
+        name = self.broker.queue(uuid.uuid4().hex[:6])
+        queue = QueueSpec(name, dead_letter=f"{name}.dead", arguments=self.queue.arguments)
+        self._publisher.declare(queue)
+        return queue
 
     def dead(self, ident: str, within: float = 15.0) -> dict[str, Any]:
         """The death of message `ident`, as its header tells it."""
@@ -64,13 +75,31 @@ class Mailbox:
         delivery = self._dead.get(ident)
         return None if delivery is None else delivery.headers["x-fleet-death"]
 
+    def waiting(self) -> int:
+        """How many messages the broker has for workers and has not handed out."""
+        graves = open_dead_letters(self.spec)
+        assert graves is not None
+        try:
+            return graves.count(self.queue.name)
+        finally:
+            graves.close()
+
+    @contextmanager
+    def dead_untouched(self) -> Iterator[str]:
+        """Dead letters stay where they are meanwhile, for others to look at. The name of their queue."""
+        self._graveyard.pause()
+        try:
+            yield f"{self.queue.name}.dead"
+        finally:
+            self._graveyard.resume()
+
     def take_all(self) -> list[str]:
         """Take what waits in the queue, ready at this moment; ids."""
         return list(self.take_attempts())
 
     def take_attempts(self) -> dict[str, int]:
         """The same, with how often each has been handed out, this time included."""
-        link = Link(self.spec, [self.queue], prefetch=1000, identity=f"test@{self.queue.name}")
+        link = Link(Subscription(self.spec, [self.queue], prefetch=1000, identity=f"test@{self.queue.name}"))
         link.connect()
         attempts: dict[str, int] = {}
         while found := link.wait(1.0, self._wake):
@@ -81,7 +110,7 @@ class Mailbox:
 
     def close(self) -> None:
         self._graveyard.close()
-        self._outlet.close()
+        self._publisher.close()
         os.close(self._wake)
         os.close(self._unused)
 
@@ -97,12 +126,14 @@ class Worker:
     control_socket: str = ""
     token: str = field(default_factory=unique)
     environment: dict[str, str] = field(default_factory=dict)
+    routing: RoutingSpec | None = None
     process: subprocess.Popen[bytes] | None = None
     seen: set[int] = field(default_factory=set)
 
     def start(self, *, ready: bool = True) -> Worker:
         routing = self.folder / "routing.json"
-        routing.write_text(RoutingSpec(self.mailbox.spec, (self.mailbox.queue,), ()).to_json())
+        rules = self.routing or RoutingSpec(self.mailbox.spec, (self.mailbox.queue,), ())
+        routing.write_text(rules.to_json())
         launch = WorkerLaunch(
             worker="contract/0",
             replica=0,
@@ -132,6 +163,7 @@ class Worker:
     def spec(self) -> WorkerSpec:
         settings: dict[str, Any] = {
             "app": (APP,),
+            "queues": (self.mailbox.queue,),
             "concurrency": 3,
             "max_retries": 1,
             "max_deliveries": 3,
@@ -139,12 +171,13 @@ class Worker:
             "grace_period_seconds": 20.0,
             **self.settings,
         }
+        if self.pool == "asyncio" and not any(each.endswith("coroutine_app") for each in settings["app"]):
+            settings["app"] = (*settings["app"], ASYNC_APP)
         return WorkerSpec(
             fleet="contract",
             group="contract",
             pythonpath=(str(ROOT),),
             broker=self.mailbox.spec,
-            queues=(self.mailbox.queue,),
             pool=self.pool,
             **settings,
         )
@@ -164,7 +197,7 @@ class Worker:
 
     @property
     def concurrency(self) -> int:
-        return 1 if self.pool == "solo" else self.spec().concurrency
+        return self.spec().slots
 
     @property
     def journal_file(self) -> Path:
@@ -181,7 +214,9 @@ class Worker:
         """What the tasks with this key wrote."""
         if not self.journal_file.exists():
             return []
-        lines = [json.loads(line) for line in self.journal_file.read_text().splitlines()]
+        # The last line may be half there yet, where it goes over the end of a page.
+        whole = self.journal_file.read_text().rpartition("\n")[0]
+        lines = [json.loads(line) for line in whole.splitlines()]
         return [line for line in lines if line["key"] == key]
 
     def wrote(

@@ -1,4 +1,4 @@
-"""Settings that change while the worker runs: the same in five pools, no process restarts for it."""
+"""Settings that change while the worker runs: the same in six pools, no process restarts for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a worker ends, and what becomes of its messages: the same in five pools on three brokers."""
+"""How a worker ends, and what becomes of its messages: the same in six pools on three brokers."""
 
 from __future__ import annotations
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from fleet.broker.consumer import Subscription
 from fleet.broker.link import Link
-from fleet.broker.stores import open_store
+from fleet.broker.open import open_store
 from tests.conftest import Broker, make_broker
 from tests.contract.harness import Mailbox, Worker
 from tests.support import eventually, unique
@@ -39,7 +40,7 @@ def test_a_blocked_worker_keeps_what_it_holds(ending_worker: Worker) -> None:
     key = uuid.uuid4().hex
     mailbox.send("spin", key, 3 * LEASE_SECONDS)
     worker.wrote(key, what="begin")
-    rival = Link(mailbox.spec, [mailbox.queue], prefetch=10, identity=unique("rival"))
+    rival = Link(Subscription(mailbox.spec, [mailbox.queue], prefetch=10, identity=unique("rival")))
     rival.connect()
     try:
         while len(worker.journal(key)) < 2:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fleet.broker.stats import queue_stats
+from fleet.broker.open import queue_stats
 from fleet.spec import RoutingSpec
 from tests.contract.harness import Worker
 from tests.support import eventually

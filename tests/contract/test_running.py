@@ -1,4 +1,4 @@
-"""What a worker does with messages, the same in five pools on three brokers: one worker each."""
+"""What a worker does with messages, the same in six pools on three brokers: one worker each."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import pytest
 from fleet.protocol import Call, Encoded, encode
 from fleet.spec import RoutingSpec
 from fleet.tasks.routing import from_spec
+from fleet.tasks.send_options import SendOptions
 from fleet.tasks.sending import send_many
-from fleet.tasks.task import SendOptions
 from tests.contract.conftest import on_pools
 from tests.contract.harness import APP, Worker
 from tests.support import eventually
 
 pytestmark = [pytest.mark.process, pytest.mark.broker]
 
-GREEN = ("gevent", "eventlet")
+TAKING_TURNS = ("gevent", "eventlet", "asyncio")
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def test_a_message_that_expires_before_it_is_due_never_runs(worker: Worker, key:
     assert worker.mailbox.find_dead(ident) is None
 
 
-@on_pools("solo", "prefork", *GREEN)
+@on_pools("solo", "prefork", *TAKING_TURNS)
 def test_the_soft_time_limit_interrupts_the_task(worker: Worker, key: str) -> None:
     worker.mailbox.send("interrupted", key)
     [line] = worker.wrote(key)
@@ -188,7 +188,7 @@ def test_the_soft_time_limit_interrupts_a_task_that_gives_it_a_chance(worker: Wo
     assert line["text"] == "soft time limit 0.3s exceeded"
 
 
-@on_pools("prefork", *GREEN)
+@on_pools("prefork", *TAKING_TURNS)
 def test_the_hard_time_limit_ends_the_task(worker: Worker, key: str) -> None:
     ident = worker.mailbox.send("endless", key)
     assert "time limit 0.4s exceeded" in worker.mailbox.dead(ident)["reason"]

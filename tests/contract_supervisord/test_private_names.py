@@ -6,7 +6,9 @@ When a new version of supervisor breaks one of these, it must be here and not in
 from __future__ import annotations
 
 import inspect
+import os
 import re
+import subprocess
 import xmlrpc.client
 from pathlib import Path
 
@@ -25,7 +27,7 @@ def source(thing: object) -> str:
     return inspect.getsource(thing)  # type: ignore[arg-type]
 
 
-def test_what_subprocess_offers_for_overriding() -> None:
+def test_supervisords_subprocess_has_the_methods_that_are_overridden() -> None:
     expected = {
         "change_state": ["self", "new_state", "expected"],
         "transition": ["self"],
@@ -44,7 +46,7 @@ def test_what_subprocess_offers_for_overriding() -> None:
         assert hasattr(process.Subprocess, name)
 
 
-def test_spawn_calls_what_is_overridden() -> None:
+def test_supervisords_spawn_calls_the_methods_that_are_overridden() -> None:
     text = source(process.Subprocess.spawn)
     for call in (
         "self.get_execv_args()",
@@ -55,7 +57,7 @@ def test_spawn_calls_what_is_overridden() -> None:
         assert call in text
 
 
-def test_what_options_offer_for_overriding() -> None:
+def test_supervisords_options_have_the_methods_that_are_overridden() -> None:
     for name, signature in {
         "usage": ["self", "msg"],
         "set_uid_or_exit": ["self"],
@@ -90,7 +92,7 @@ def test_reap_uses_waitpid_pidhistory_and_finish() -> None:
         assert used in text
 
 
-def test_one_signal_a_pass() -> None:
+def test_supervisord_takes_one_signal_in_a_pass_of_its_loop() -> None:
     receiver = options.SignalReceiver()
     receiver.receive(15, None)
     assert receiver._signals_recvd == [15]
@@ -138,7 +140,7 @@ def test_groups_and_processes_are_plain_dictionaries() -> None:
     assert "self.processes = {}" in source(process.ProcessGroupBase.__init__)
 
 
-def test_states_and_moods() -> None:
+def test_supervisords_states_and_moods_are_those_that_are_used() -> None:
     assert (
         states.SupervisorStates.SHUTDOWN
         < states.SupervisorStates.RESTARTING
@@ -148,7 +150,7 @@ def test_states_and_moods() -> None:
     assert {getattr(states.ProcessStates, name) for name in expected} == set(states.STOPPED_STATES)
 
 
-def test_events_and_their_bus() -> None:
+def test_supervisords_event_bus_has_the_events_that_are_used() -> None:
     assert parameters(events.subscribe) == ["type", "callback"]
     assert issubclass(events.SupervisorStoppingEvent, events.Event)
 
@@ -159,7 +161,7 @@ def test_deferred_answers_come_back_after_their_delay() -> None:
     assert "elapsed > self.delay" in source(http.deferring_http_channel.writable)
 
 
-def test_bases_that_are_subclassed() -> None:
+def test_supervisord_has_the_classes_that_are_subclassed() -> None:
     assert parameters(dispatchers.PDispatcher.__init__) == ["self", "process", "channel", "fd"]
     assert parameters(loggers.Handler.emit) == ["self", "record"]
     assert parameters(poller.Poller.poll) == ["self", "timeout"]
@@ -190,3 +192,59 @@ def test_supervisorctl_can_read_and_steer(state_dir: Path) -> None:
         server.supervisor.startProcess("g:g.0", False)
         sup.running("g:0")
         transport.close()
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("restart", ()),  # supervisorctl reload
+        ("shutdown", ()),
+        ("reloadConfig", ()),  # supervisorctl update, reread
+        ("stopAllProcesses", ()),
+        ("stopProcess", ("fleet:fleet.controller",)),
+        ("stopProcess", ("fleet:*",)),
+        ("stopProcessGroup", ("fleet",)),
+    ],
+)
+def test_supervisorctl_cannot_end_the_fleet(state_dir: Path, method: str, arguments: tuple[str, ...]) -> None:
+    with supervised(state_dir) as sup:
+        sup.add("0")
+        before = sup.client.snapshot()
+        transport = rpc.SupervisorTransport(serverurl=f"unix://{sup.state.supervisor_socket}")
+        server = xmlrpc.client.ServerProxy("http://localhost", transport)
+        with pytest.raises(xmlrpc.client.Fault, match=r"`fleet (down|reload)`"):
+            getattr(server.supervisor, method)(*arguments)
+        calls = [{"methodName": f"supervisor.{method}", "params": list(arguments)}]
+        (said,) = server.system.multicall(calls)  # type: ignore[misc]
+        assert "`fleet " in said["faultString"]  # type: ignore[index,call-overload]
+        transport.close()
+        after = sup.client.snapshot()
+        assert not after.stopping
+        assert {program.pid for program in after.programs} == {program.pid for program in before.programs}
+
+
+@pytest.mark.process
+@pytest.mark.skipif(os.getuid() != 0, reason="becomes another user")
+def test_a_stranger_at_the_supervisors_socket_is_not_heard(short_folder: Path) -> None:
+    with supervised(short_folder) as sup:
+        for folder in (short_folder, *short_folder.parents):
+            if folder.stat().st_uid == os.getuid() and folder != folder.parent and folder.name != "tmp":
+                folder.chmod(0o755)
+        sup.state.supervisor_socket.parent.chmod(0o755)
+        sup.state.supervisor_socket.chmod(0o777)
+        ask = (
+            "import socket, sys; s = socket.socket(socket.AF_UNIX); s.settimeout(9); s.connect(sys.argv[1])\n"
+            "s.sendall(b'POST /RPC2 HTTP/1.0\\r\\nContent-Length: 0\\r\\n\\r\\n'); print(s.recv(100))"
+        )
+        stranger = subprocess.run(
+            ["/usr/bin/python3", "-c", ask, str(sup.state.supervisor_socket)],
+            user="nobody",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert stranger.stdout.strip() in ("b''", ""), stranger.stdout
+        assert "Permission" not in stranger.stderr
+        assert sup.client.snapshot().pid
+        assert "may not command" in (sup.state.logs / "supervisord.log").read_text()

@@ -5,7 +5,7 @@ import sys
 if "fleet.controller" in sys.orig_argv:
     from dataclasses import replace
 
-    from fleet.controller import apply
+    from fleet.controller.apply import apply
 
     asked = apply.preload_command
     apply.preload_command = lambda spec, edition: asked(replace(spec, preload=True), edition)

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fleet.cli.status_source import fetch
+from fleet.cli.running.status_source import fetch
 from fleet.statedir import StateDir
 from tests.running import RunningFleet
 from tests.support import eventually

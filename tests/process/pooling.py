@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from fleet.broker.delivery import Delivery
-from fleet.broker.turn import Turn
+from fleet.broker.loop_lock import LoopLock
 from fleet.broker.waiting import wait_readable
 from fleet.protocol import Call, encode
 from fleet.spec import BrokerSpec, WorkerLaunch, WorkerSpec
+from fleet.worker.app import NativeApp, app_spec
 from fleet.worker.log import Log
 from fleet.worker.outcome import Outcome
 from fleet.worker.pools import Host
@@ -50,17 +51,18 @@ class Bench:
         self.broken: list[str] = []
         self.is_up = False
         self.reactor = Reactor()
+        launch = WorkerLaunch("g/0", 0, "r1", self.spec, "", "")
         self.pool = PreforkPool(
             Host(
-                launch=WorkerLaunch("g/0", 0, "r1", self.spec, "", ""),
-                targets={},
+                launch=launch,
+                app=NativeApp(app_spec(launch), {}),
                 reactor=self.reactor,
                 log=Log("g/0", "error"),
                 done=lambda delivery, outcome: self.done.append((delivery, outcome)),
                 up=lambda _owns: setattr(self, "is_up", True),
                 broken=self.broken.append,
                 back=self.given_back.extend,
-                helm=Turn(),
+                loop_lock=LoopLock(),
                 random=lambda: 0.0,
             )
         )
@@ -96,6 +98,19 @@ class Bench:
     def configure(self, **settings: Any) -> None:
         self.spec = replace(self.spec, **settings)
         self.pool.configure(self.spec)
+
+    @property
+    def in_pool(self) -> int:
+        """How many deliveries its processes have."""
+        return sum(each.count for each in self.pool._processes.values())
+
+    def lines(self, key: str) -> list[dict[str, Any]]:
+        """What tasks with that key wrote."""
+        if not self.journal_file.exists():
+            return []
+        return [
+            line for line in map(json.loads, self.journal_file.read_text().splitlines()) if line["key"] == key
+        ]
 
     def wrote(self, key: str, what: str) -> list[str]:
         """Ids, of what tasks with that key wrote."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fleet.broker.delivery import Posting
-from fleet.broker.stores import open_store
+from fleet.broker.open import open_store
 from fleet.protocol import Call, encode
 from fleet.spec import BrokerSpec
 from tests.conftest import Broker, make_broker

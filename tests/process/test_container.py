@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.cli.status_source import fetch
+from fleet.cli.running.status_source import fetch
 from fleet.statedir import StateDir
 from tests.support import ROOT, alive, descendants, eventually
 

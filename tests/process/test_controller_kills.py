@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.controller.status import CRASH_LIMIT
+from fleet.controller.api.status import CRASH_LIMIT
 from tests.process.following import FILE, Following
 from tests.support import eventually
 

@@ -14,7 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fleet.broker.transports.sqlite_store import SqliteStore
+from fleet.broker.sqlite.store import SqliteStore
+from fleet.cli.running.api_client import ApiClient
+from fleet.telemetry import foreign_folder
 from tests.conftest import Broker, make_broker
 from tests.process.following import Following
 from tests.process.test_controller_kills import kill_controller
@@ -101,7 +103,9 @@ def fleet_of_nobody(folder: Path, url: str, queue: str) -> Iterator[Following]:
     seen = folder / "seen.txt"
     seen.touch()
     seen.chmod(0o666)
-    running = Following(folder, TEXT.format(url=url, queue=queue), APP, env={"SEEN": str(seen)})
+    # Not by the environment of `fleet up`, which is root's: of that they get next to nothing.
+    text = TEXT.format(url=url, queue=queue) + f'\n[defaults]\nenv = {{ SEEN = "{seen}" }}\n'
+    running = Following(folder, text, APP)
     running.command_prefix = prefix
     with running:
         yield running
@@ -113,9 +117,16 @@ def broker(request: pytest.FixtureRequest, short_folder: Path) -> Iterator[Broke
 
 
 @pytest.fixture
-def fleet(short_folder: Path, broker: Broker) -> Iterator[Following]:
+def fleet(short_folder: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Following]:
+    monkeypatch.setenv("PASSWORD_OF_ROOT", "secret")
     with fleet_of_nobody(short_folder, broker.url, broker.queue()) as running:
         yield running
+
+
+def rights(pid: int) -> dict[str, str]:
+    """Of a process: what proc(5) says of its capabilities."""
+    lines = (line.split(":\t") for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return {name: value for name, value in lines if name.startswith("Cap") or name == "NoNewPrivs"}
 
 
 def test_workers_of_another_user_work_and_see_no_secret_of_others(fleet: Following) -> None:
@@ -124,6 +135,12 @@ def test_workers_of_another_user_work_and_see_no_secret_of_others(fleet: Followi
     for pid in before.values():
         assert psutil.Process(pid).uids().real != 0
         assert psutil.Process(pid).environ()["USER"] == "nobody"
+        assert "PASSWORD_OF_ROOT" not in psutil.Process(pid).environ()
+        for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
+            assert rights(process.pid) == {
+                "NoNewPrivs": "1",
+                **dict.fromkeys(("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"), "0" * 16),
+            }
     handed = fleet.state.handed
     (mine,) = handed.glob("http.0.*.json")
     secrets = [fleet.state.accepted_config, fleet.state.specs / mine.name, fleet.state.events]
@@ -149,6 +166,16 @@ def test_workers_of_another_user_work_and_see_no_secret_of_others(fleet: Followi
     fleet.edit("[workers.images]", "[workers.pictures]")
     fleet.settled("http/0", "pictures/0")
     eventually(lambda: not list(handed.glob("images.*")), message="nothing is left of it")
+
+    # What they have counted is known, also of those that have ended; and where their code is.
+    api = ApiClient(fleet.state.api_socket)
+
+    def ran() -> int:
+        return sum(each["total"]["ran"] for each in api.get("/statistics")["tasks"])
+
+    eventually(lambda: ran() == len(lines), within=30, message="each is counted once")
+    assert [each["answered"] for each in api.get("/stacks?worker=http/0")["processes"]] == [True]
+    assert (fleet.state.root / foreign_folder(uid)).stat().st_mode & 0o777 == 0o700
 
 
 def test_the_embedded_broker_works_in_a_folder_of_that_user(short_folder: Path) -> None:

@@ -310,7 +310,7 @@ def test_each_worker_draws_its_own_random_numbers(short_folder: Path) -> None:
         assert len(set(fleet.printed("drawn"))) == 2, fleet.printed("drawn")
 
 
-def test_prefork(short_folder: Path) -> None:
+def test_prefork_workers_are_forked_by_a_zygote_too(short_folder: Path) -> None:
     text = FILE.replace('pool = "solo"', 'pool = "prefork"\nconcurrency = 1')
     with Preloading(short_folder, text) as fleet:
         before = fleet.others("first", 2)
@@ -322,7 +322,7 @@ def test_prefork(short_folder: Path) -> None:
         fleet.others("first", 2, without={victim})
 
 
-def test_green_pools_start_without(short_folder: Path) -> None:
+def test_green_workers_start_without_a_zygote(short_folder: Path) -> None:
     with Preloading(short_folder, FILE.replace('"solo"', '"gevent"\nconcurrency = 5')) as fleet:
         assert not any(map(is_preloaded, fleet.others("first", 2)))
         assert fleet.zygotes() == set()

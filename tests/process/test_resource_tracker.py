@@ -32,7 +32,7 @@ def trackers() -> list[psutil.Process]:
     ]
 
 
-def test_a_pool_has_none(pool: Bench) -> None:
+def test_a_prefork_pool_has_no_resource_tracker(pool: Bench) -> None:
     pool.submit(delivery("note", "plain"), delivery("note", "plain"))
     pool.until(lambda: len(pool.done) == 2, "both have run")
     assert len(pool.pool.children) == 2

@@ -76,7 +76,7 @@ def test_the_controller_publishes_and_the_command_loads_nothing_for_it(fleet: Fo
     assert sent.returncode == 0, sent.stderr
     assert json.loads(sent.stdout)["queue"] == "io"
     eventually(lambda: noted(fleet) == [[[1, "two"], {"three": [4]}]], message="it has arrived")
-    assert "fleet.cli.handing" in loaded
+    assert "fleet.cli.running.send" in loaded
     assert not loaded & DIRECT
     assert not loaded & {"pydantic", "kombu", "asyncio", "ssl", "subprocess", "importlib.metadata", "logging"}
 
@@ -129,7 +129,7 @@ def test_it_goes_by_the_file_as_it_is_now(fleet: Following) -> None:
 
 
 @pytest.mark.parametrize("signum", [signal.SIGSTOP, signal.SIGKILL])
-def test_it_needs_no_controller(fleet: Following, signum: signal.Signals) -> None:
+def test_send_needs_no_controller(fleet: Following, signum: signal.Signals) -> None:
     fleet.settled("http/0", "http/1", "lone/0")
     pid = fleet.status()["controller"]["pid"]
     os.kill(pid, signum)

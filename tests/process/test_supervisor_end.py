@@ -64,7 +64,7 @@ def test_all_groups_drain_together_and_the_controller_goes_last(sup: Supervised)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_hurries(sup: Supervised, signum: int) -> None:
+def test_a_second_signal_hurries_the_supervisor(sup: Supervised, signum: int) -> None:
     _add_draining(sup, "a")
     os.kill(sup.pid, signum)
     sup.prints("a", "term 1", "ga")
@@ -85,7 +85,7 @@ def test_who_ignores_even_the_second_signal_is_killed_with_its_children(sup: Sup
     assert not alive(child)
 
 
-def test_shutdown_by_rpc(sup: Supervised) -> None:
+def test_the_supervisor_drains_and_ends_when_told_by_rpc(sup: Supervised) -> None:
     done = _add_draining(sup, "a")
     sup.client.shutdown()
     sup.prints("a", "term 1", "ga")
@@ -93,7 +93,7 @@ def test_shutdown_by_rpc(sup: Supervised) -> None:
     assert sup.ends() == 0
 
 
-def test_shutdown_now_by_rpc(sup: Supervised) -> None:
+def test_the_supervisor_ends_at_once_when_told_by_rpc(sup: Supervised) -> None:
     _add_draining(sup, "a")
     sup.client.shutdown(now=True)
     assert sup.ends() == 0

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from fleet.spec import Exit
-from fleet.supervisor.client import Refused
+from fleet.supervisor.client import CallRefused
 from tests.process.supervising import SLEEP, Supervised, python, supervised
 from tests.support import alive, eventually
 
@@ -63,7 +63,7 @@ def test_labels_are_kept_and_given_back(sup: Supervised) -> None:
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "a/b", "a\nb", "..", "a\x00b", "a\x1bb"])
 def test_a_name_that_would_confuse_others_is_refused(sup: Supervised, name: str) -> None:
     for program in (sup.program(name), sup.program("0", group=name)):
-        with pytest.raises(Refused, match="expected no space"):
+        with pytest.raises(CallRefused, match="expected no space"):
             sup.client.add(program)
     assert [p.name for p in sup.snapshot().programs] == ["controller"]
 
@@ -76,7 +76,7 @@ def test_other_impossible_programs_are_refused_with_the_reason(sup: Supervised) 
         (sup.program("0", user="nobody-of-that-name"), "no such user"),
         (sup.program("0", stop_seconds=-1.0), "stop_seconds"),
     ):
-        with pytest.raises(Refused, match=reason):
+        with pytest.raises(CallRefused, match=reason):
             sup.client.add(program)
 
 
@@ -197,20 +197,20 @@ def test_a_waiting_client_costs_nothing(sup: Supervised) -> None:
 
 
 def test_clients_that_hang_up_are_forgotten(sup: Supervised) -> None:
-    from fleet.supervisor import transport
+    from fleet.supervisor import rpc_call
 
     sequence = sup.snapshot().sequence
     for _ in range(5):
         with pytest.raises(TimeoutError):
             argument = f'{{"after": {sequence}, "timeout_seconds": 1000}}'
-            transport.call(sup.state.supervisor_socket, "fleet.wait", argument, 0.05)
+            rpc_call.call(sup.state.supervisor_socket, "fleet.wait", argument, 0.05)
     program = sup.add("0")
     assert sup.client.wait(sequence, 10.0).sequence > sequence
     assert program.state == "running"
 
 
 def test_bad_requests_do_no_harm(sup: Supervised) -> None:
-    from fleet.supervisor import transport
+    from fleet.supervisor import rpc_call
 
     path = sup.state.supervisor_socket
     for method, argument in (
@@ -224,8 +224,8 @@ def test_bad_requests_do_no_harm(sup: Supervised) -> None:
         ("fleet.nothing", "{}"),
         ("fleet._snapshot", None),
     ):
-        with pytest.raises((transport.Refused, transport.BadAnswer)):
-            transport.call(path, method, argument, 5.0)
+        with pytest.raises((rpc_call.CallRefused, rpc_call.BadAnswer)):
+            rpc_call.call(path, method, argument, 5.0)
     assert sup.get("fleet:controller").state == "running"
 
 

@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from fleet.broker.delivery import Delivery
-from fleet.worker.pools import process, windows
+from fleet.worker.pools import process
+from fleet.worker.pools import send_ahead as windows
 from tests.process.pooling import Bench, bench, delivery
 from tests.support import alive, eventually
 

@@ -85,11 +85,11 @@ def test_an_app_that_ends_the_process(short_folder: Path) -> None:
 
 def test_a_missing_extra_names_the_command(short_folder: Path) -> None:
     (short_folder / "gevent.py").write_text("raise ImportError('not installed')\n")
-    assert "pip install 'fleet[gevent]'" in reason(start(short_folder, "gevent"))
+    assert "pip install 'fleet-workers[gevent]'" in reason(start(short_folder, "gevent"))
 
 
 @pytest.mark.parametrize("pool", ["gevent", "eventlet"])
-def test_too_late_to_patch(short_folder: Path, pool: str) -> None:
+def test_a_worker_refuses_to_patch_when_it_is_too_late(short_folder: Path, pool: str) -> None:
     (short_folder / "sitecustomize.py").write_text("import threading\n")
     assert f"can't patch for {pool}: threading loaded already" in reason(start(short_folder, pool))
 
@@ -105,7 +105,7 @@ def test_a_launch_file_that_is_none(short_folder: Path, text: str) -> None:
     assert "launch.json" in reason(run("launch.json", folder=short_folder))
 
 
-def test_no_launch_file(short_folder: Path) -> None:
+def test_a_worker_without_a_launch_file_cannot_boot(short_folder: Path) -> None:
     assert "No such file" in reason(run("missing.json", folder=short_folder))
     assert run(folder=short_folder).returncode == 2
 
@@ -130,7 +130,7 @@ FOREIGN = ("fleet.config.load", "fleet.rules", "fleet.controller", "fleet.cli", 
 
 
 @pytest.mark.parametrize("pool", ["solo", "prefork"])
-def test_a_worker_stays_light(short_folder: Path, pool: str) -> None:
+def test_a_worker_imports_no_more_than_it_needs(short_folder: Path, pool: str) -> None:
     """Shown by an app that refuses to be imported, with what is loaded by then."""
     (short_folder / "shop.py").write_text(
         "import sys\nfrom fleet import task\nraise ValueError(' '.join(sys.modules))\n"

@@ -19,8 +19,8 @@ from pathlib import Path
 
 if "fleet.worker" in sys.orig_argv:
     from fleet.worker.consumer import Consumer
-    from fleet.worker.deputy import Deputy
-    from fleet.worker.warden import Warden
+    from fleet.worker.keepalive import Keepalive
+    from fleet.worker.watchdog import Watchdog
 
     def with_bug(owner, turn):
         def broken(*arguments):
@@ -32,7 +32,7 @@ if "fleet.worker" in sys.orig_argv:
 
         return broken
 
-    for owner in (Consumer, Deputy, Warden):
+    for owner in (Consumer, Keepalive, Watchdog):
         owner._turn = with_bug(owner, owner._turn)
 """
 
@@ -65,7 +65,7 @@ def fleet(short_folder: Path, tmp_path: Path) -> Iterator[Following]:
         yield running
 
 
-@pytest.mark.parametrize("owner", ["Consumer", "Deputy", "Warden"])
+@pytest.mark.parametrize("owner", ["Consumer", "Keepalive", "Watchdog"])
 def test_a_worker_with_a_bug_ends_and_is_replaced(fleet: Following, tmp_path: Path, owner: str) -> None:
     pid = fleet.by_pid()["w/0"]
     (tmp_path / owner).touch()

@@ -102,7 +102,7 @@ def test_one_that_exists_serves_all_of_its_kind(sup: Supervised) -> None:
     assert len(zygotes(sup)) == 3
 
 
-def test_it_dies_with_the_supervisor(sup: Supervised) -> None:
+def test_a_zygote_dies_with_its_supervisor(sup: Supervised) -> None:
     deaf = CHANNEL + "time.sleep(1000)"
     sup.client.add(sup.program("0", SLEEP, preload=python(deaf)))
     (zygote,) = eventually(lambda: zygotes(sup))

@@ -46,7 +46,7 @@ def test_v2_takes_the_tightest_quota_of_all_ancestors(tmp_path: Path) -> None:
     assert machine.visible_cpus == 8
 
 
-def test_v1(tmp_path: Path) -> None:
+def test_limits_of_cgroups_v1_count(tmp_path: Path) -> None:
     files = {
         "proc/self/cgroup": "4:cpu,cpuacct:/docker/x\n3:memory:/docker/x\n1:name=systemd:/y\n",
         "sys/fs/cgroup/cpu,cpuacct/docker/x/cpu.cfs_quota_us": "150000\n",
@@ -76,7 +76,7 @@ def test_a_senseless_quota_is_none(tmp_path: Path, content: str) -> None:
     assert this_machine(a_root(tmp_path, files)).cpus.value == 8
 
 
-def test_what_is_stated_first_stays() -> None:
+def test_an_amount_that_was_stated_first_stays() -> None:
     machine = this_machine().stated(cpus=4, memory=None, nofile=None, origin=("--cpus",) * 3)
     machine = machine.stated(cpus=16, memory=GIB, nofile=100, origin=("[machine]",) * 3)
     assert machine.cpus == Amount(4, "--cpus", stated=True)

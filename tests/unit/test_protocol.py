@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
+import tracemalloc
 import zlib
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -71,13 +75,8 @@ def read(
     if message is not None:
         headers, body = message.headers, message.body
         content_type, content_encoding = message.content_type, message.content_encoding
-    return decode(
-        MINIMAL if headers is None else headers,
-        body,
-        content_type=content_type,
-        content_encoding=content_encoding,
-        accept=accept,
-    )
+    content = Encoded(body, MINIMAL if headers is None else headers, {}, content_type, content_encoding)
+    return decode(content, accept=accept)
 
 
 @given(calls)
@@ -251,3 +250,61 @@ def test_nothing_but_malformed_message_is_ever_raised(
 def test_what_json_cannot_hold_names_task_and_argument(call: Call, culprit: str) -> None:
     with pytest.raises(TypeError, match=culprit):
         encode(call)
+
+
+BOMBS = {
+    "gzip": gzip.compress(bytes(50_000_000)),
+    "zlib": zlib.compress(bytes(50_000_000)),
+    "bzip2": bz2.compress(bytes(50_000_000)),
+    "lzma": lzma.compress(bytes(50_000_000)),
+}
+
+
+@pytest.mark.parametrize("method", BOMBS)
+def test_a_bomb_is_not_decompressed_beyond_what_is_allowed(method: str) -> None:
+    headers = {"task": "t", "id": "1", "compression": method}
+    tracemalloc.start()
+    try:
+        with pytest.raises(MalformedMessage, match="more than the 1000000 bytes that"):
+            decode(
+                Encoded(BOMBS[method], headers, {}),
+                accept=("json",),
+                most_bytes=1_000_000,
+            )
+        assert tracemalloc.get_traced_memory()[1] < 16_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("method", "pack"),
+    [
+        ("gzip", gzip.compress),
+        ("zlib", zlib.compress),
+        ("bzip2", bz2.compress),
+        ("xz", lzma.compress),
+        ("application/x-gzip", zlib.compress),
+    ],
+)
+def test_what_is_compressed_is_read_up_to_the_last_byte_allowed(method: str, pack: Any) -> None:
+    body = json.dumps([["x" * 3_000_000], {}, None]).encode()
+
+    def read(most: int) -> Call:
+        return decode(
+            Encoded(pack(body), {"task": "t", "id": "1", "compression": method}, {}),
+            accept=("json",),
+            most_bytes=most,
+        )
+
+    assert read(len(body)).args == ("x" * 3_000_000,)
+    with pytest.raises(MalformedMessage, match="max_message_size"):
+        read(len(body) - 1)
+
+
+def test_half_a_compressed_body_is_none() -> None:
+    for method, whole in BOMBS.items():
+        with pytest.raises(MalformedMessage, match="can't be decompressed"):
+            decode(
+                Encoded(whole[: len(whole) // 2], {"task": "t", "id": "1", "compression": method}, {}),
+                accept=("json",),
+            )

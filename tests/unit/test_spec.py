@@ -114,3 +114,41 @@ def test_a_queue_is_found_by_name() -> None:
     assert routing.queue("b") == QueueSpec("b")
     with pytest.raises(KeyError):
         routing.queue("c")
+
+
+def test_a_launch_file_of_a_version_that_knew_no_largest_message_loads() -> None:
+    written = BrokerSpec("memory://").to_dict()
+    del written["max_message_bytes"]
+    assert BrokerSpec.from_dict(written).max_message_bytes == 128 * 2**20
+
+
+def test_a_later_field_is_not_written_while_it_says_what_held_before() -> None:
+    plain = BrokerSpec("amqp://x")
+    assert "max_message_bytes" not in plain.to_json()
+    assert BrokerSpec.from_json(plain.to_json()) == plain
+    other = BrokerSpec("amqp://x", max_message_bytes=1024)
+    assert '"max_message_bytes": 1024' in other.to_json()
+    assert BrokerSpec.from_json(other.to_json()) == other
+
+
+def test_the_revision_of_a_group_is_what_it_was_before_the_later_fields() -> None:
+    """By the code of the first release: an upgrade is no reason to replace workers."""
+    spec = WorkerSpec("f", "g", ("a",), ("/x",), BrokerSpec("amqp://x"), (QueueSpec("q"),), "solo", 1)
+    assert spec.revision == "4d95e2f88ea7"
+    assert replace(spec, opened_at_import="refuse").revision != spec.revision
+
+
+@pytest.mark.parametrize(
+    ("lease", "heartbeat", "every"), [(30.0, 60.0, 10.0), (30.0, 6.0, 2.0), (30.0, 0.0, 10.0)]
+)
+def test_a_worker_renews_often_enough_for_the_shorter_of_lease_and_heartbeat(
+    lease: float, heartbeat: float, every: float
+) -> None:
+    spec = BrokerSpec("amqp://x", lease_seconds=lease, heartbeat_seconds=heartbeat)
+    assert spec.renew_every_seconds == every
+
+
+@pytest.mark.parametrize(("pool", "slots"), [("solo", 1), ("prefork", 7), ("gevent", 7)])
+def test_a_worker_runs_as_many_at_once_as_its_pool_allows(pool: str, slots: int) -> None:
+    spec = WorkerSpec("f", "g", ("a",), ("/x",), BrokerSpec("amqp://x"), (QueueSpec("q"),), pool, 7)
+    assert spec.slots == slots

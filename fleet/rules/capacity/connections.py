@@ -6,18 +6,28 @@ from collections.abc import Iterator
 
 from fleet.config.model import Fleet, WorkerGroup
 from fleet.machine import Machine
+from fleet.rules.brokers import AMQP, SQLITE, broker_kind
+from fleet.rules.consumption_facts import count, most_replicas, slots
 from fleet.rules.finding import Finding, Mark
 from fleet.rules.pools.absurd import is_absurd
 from fleet.rules.registry import rule
-from fleet.rules.view import count, most_replicas, slots
 
+_MOST = 8  # groups to name
+_CONTROLLER = 2  # connections: what waits, and what other hosts are told
 # Of the worker itself: modules, logs, sockets to broker and controller, the selector.
 _OWN_FILES = 64
 # For each process or thread that runs tasks: a pipe in both directions, or a socket of the task's.
-_FILES_PER_SLOT = {"prefork": 4, "gevent": 1, "eventlet": 1, "threads": 1, "solo": 0}
+_FILES_PER_SLOT = {"prefork": 4, "gevent": 1, "eventlet": 1, "asyncio": 1, "threads": 1, "solo": 0}
 
 
-@rule("FLT404", "too-few-open-files", "error", varies=True, reads=("workers.pool", "workers.concurrency"))
+@rule(
+    "FLT404",
+    "too-few-open-files",
+    "error",
+    varies=True,
+    sized=True,
+    reads=("workers.pool", "workers.concurrency"),
+)
 def too_few_open_files(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
     """A worker needs more open files than one process may have.
 
@@ -63,18 +73,25 @@ def too_few_open_files(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
     "FLT405",
     "too-few-connections",
     "error",
-    reads=("all workers.replicas", "rollout.max_surge", "broker.max_connections"),
+    varies=True,
+    reads=(
+        *("all workers.replicas", "rollout.max_surge", "broker.max_connections", "broker.url"),
+        "all schedules.task",
+    ),
 )
 def too_few_connections(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
     """The fleet needs more broker connections than `max_connections`.
 
-    Each worker holds one connection, whatever its pool; the controller holds one, and a rollout adds
-    `max_surge`. Beyond what the broker grants, workers can't start, and it is chance which ones. Programs
-    that send tasks need connections of their own on top, and so do tasks that send tasks.
+    Each worker holds one connection, whatever its pool, and on RabbitMQ a second one as soon as it has
+    something to publish; the controller holds two (one tells other hosts of it), the scheduler of
+    [[schedules]] one on RabbitMQ and three elsewhere, and a rollout adds `max_surge`. Beyond what the broker
+    grants, workers can't start, and it is chance which ones. Programs that send tasks need connections of
+    their own on top, and so do tasks that send tasks.
 
     Bad:
 
         [broker]
+        url = "redis://127.0.0.1:6379/0"
         max_connections = 10
 
         [workers.http]
@@ -86,6 +103,7 @@ def too_few_connections(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
     Good:
 
         [broker]
+        url = "redis://127.0.0.1:6379/0"
         max_connections = 50
 
         [workers.http]
@@ -99,17 +117,22 @@ def too_few_connections(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
         (name, most_replicas(group)) for name, group in fleet.workers.items() if not is_absurd(group, machine)
     ]
     workers, surge = sum(number for _, number in groups), fleet.rollout.max_surge
-    need = workers + surge + 1
-    if granted is None or not workers or need <= granted:
+    each = 2 if broker_kind(fleet) == AMQP else 1
+    clock = (1 if broker_kind(fleet) == AMQP else 3) if fleet.schedules else 0  # the messages, and the orders
+    need = (workers + surge) * each + clock + _CONTROLLER
+    if granted is None or not workers or need <= granted or broker_kind(fleet) == SQLITE:
         return
     yield Finding(
         ("broker", "max_connections"),
-        f"the fleet needs {count(need, 'broker connection')}: {count(workers, 'worker')}, the controller"
+        f"the fleet needs {count(need, 'broker connection')}: {count(workers, 'worker')}"
+        + (f" with {each} each" if each > 1 else "")
+        + f", the controller with {_CONTROLLER}"
+        + (f", the scheduler with {clock}" if clock else "")
         + (f", {surge} during a rollout" if surge else ""),
         label=f"{granted:,} are granted",
         related=tuple(
             Mark(("workers", name, "replicas"), f"{number:,} here") for name, number in groups if number > 1
-        ),
+        )[:_MOST],
         help=f"let the broker grant at least {need:,}, or fewer replicas with more tasks each",
     )
 

@@ -6,24 +6,28 @@ from collections.abc import Iterator
 
 from fleet.config.model import Fleet, WorkerGroup, format_size
 from fleet.machine import Machine
+from fleet.rules.consumption_facts import TIMES, most_replicas, of_hosts, slots
 from fleet.rules.finding import Finding, Mark
 from fleet.rules.pools.absurd import is_absurd
 from fleet.rules.registry import rule
-from fleet.rules.view import TIMES, most_replicas, slots
+from fleet.rules.words import cut
+
+_MOST = 8
 
 MEMORY_READS = (
     *("all workers.max_memory", "all workers.concurrency", "all workers.replicas", "all workers.pool"),
+    "all workers.on",
 )
 
 
-@rule("FLT402", "memory-oversubscribed", "error", varies=True, reads=MEMORY_READS)
+@rule("FLT402", "memory-oversubscribed", "error", varies=True, sized=True, reads=MEMORY_READS)
 def memory_oversubscribed(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
     """The memory limits of all groups together exceed the machine's memory.
 
     `max_memory` is what one process that runs tasks may hold before it is replaced: times concurrency for
     prefork, times replicas for all. If all of them may hold more than there is, the machine swaps or the
     kernel kills a process of its own choice before any limit is reached. Groups without `max_memory` are
-    not counted.
+    not counted, and groups that `on` sends to other hosts are counted apart.
 
     Bad (16 GiB):
 
@@ -47,31 +51,37 @@ def memory_oversubscribed(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
         concurrency = 8
         max_memory = "1.5GiB"
     """
-    groups = _limited(fleet, machine)
+    yield from of_hosts(fleet, lambda names: _too_much(_limited(fleet, machine, names), machine))
+
+
+def _too_much(groups: list[tuple[str, WorkerGroup]], machine: Machine) -> Finding | None:
     total, there = sum(_all(group, machine) for _, group in groups), machine.memory
     if total <= there.value:
-        return
+        return None
     *others, (last, _) = groups
-    parts = " + ".join(f"{name} {_product(group, machine)}" for name, group in groups)
-    yield Finding(
+    parts = cut([f"{name} {_product(group, machine)}" for name, group in groups], " + ")
+    return Finding(
         ("workers", last, "max_memory"),
         f"the memory limits allow {format_size(total)} together, more than {_memory(machine)}: {parts}",
         related=tuple(
-            Mark(("workers", name, "max_memory"), _product(group, machine)) for name, group in others
+            Mark(("workers", name, "max_memory"), _product(group, machine)) for name, group in others[:_MOST]
         ),
         help="lower `max_memory`, `concurrency` or `replicas`; or say in [machine] what production has",
     )
 
 
 @rule(
-    "FLT403", "leaks-unbounded", "warning", reads=("workers.pool", "workers.max_memory", "workers.max_tasks")
+    "FLT403",
+    "leaks-unbounded",
+    "warning",
+    reads=("workers.pool", "workers.max_memory", "workers.max_tasks", "workers.max_age"),
 )
 def leaks_unbounded(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     """A prefork group whose processes are never replaced.
 
     Prefork children live as long as the worker, and what leaks or fragments in them (C extensions, caches)
-    grows for weeks, in each of them. `max_tasks` or `max_memory` replaces a child between two tasks, which
-    costs milliseconds.
+    grows for weeks, in each of them. `max_tasks`, `max_memory` or `max_age` replaces a child between two tasks,
+    which costs milliseconds.
 
     Bad:
 
@@ -89,7 +99,7 @@ def leaks_unbounded(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
         max_tasks = 10_000
     """
     for name, group in fleet.workers.items():
-        if group.pool == "prefork" and group.max_memory is None and group.max_tasks is None:
+        if group.pool == "prefork" and not (group.max_memory or group.max_tasks or group.max_age):
             yield Finding(
                 ("workers", name),
                 f'group "{name}": its processes are never replaced, so that leaks grow without bound',
@@ -97,7 +107,14 @@ def leaks_unbounded(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
             )
 
 
-@rule("FLT406", "surge-without-memory", "warning", varies=True, reads=(*MEMORY_READS, "rollout.max_surge"))
+@rule(
+    "FLT406",
+    "surge-without-memory",
+    "warning",
+    varies=True,
+    sized=True,
+    reads=(*MEMORY_READS, "rollout.max_surge"),
+)
 def surge_without_memory(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
     """`max_surge` needs memory that is not there.
 
@@ -131,17 +148,21 @@ def surge_without_memory(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
         concurrency = 8
         max_memory = "2GiB"
     """
-    groups, surge = _limited(fleet, machine), fleet.rollout.max_surge
-    total, there = sum(_all(group, machine) for _, group in groups), machine.memory.value
+    yield from of_hosts(fleet, lambda names: _no_room(fleet, machine, _limited(fleet, machine, names)))
+
+
+def _no_room(fleet: Fleet, machine: Machine, groups: list[tuple[str, WorkerGroup]]) -> Finding | None:
+    surge, there = fleet.rollout.max_surge, machine.memory.value
+    total = sum(_all(group, machine) for _, group in groups)
     if not groups or not surge or total > there:
-        return
+        return None
     biggest, group = max(groups, key=lambda each: _one(each[1], machine))
     more = surge * _one(group, machine)
     if total + more <= there:
-        return
+        return None
     is_said = "max_surge" in fleet.rollout.said
     here = Mark(("workers", biggest, "max_memory"), f"{format_size(_one(group, machine))} for each worker")
-    yield Finding(
+    return Finding(
         ("rollout", "max_surge") if is_said else here.path,
         f'a rollout of "{biggest}" needs {format_size(more)} for max_surge = {surge}'
         f"{'' if is_said else ' (the default)'} on top of {format_size(total)}: more than {_memory(machine)}",
@@ -151,11 +172,11 @@ def surge_without_memory(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
     )
 
 
-def _limited(fleet: Fleet, machine: Machine) -> list[tuple[str, WorkerGroup]]:
+def _limited(fleet: Fleet, machine: Machine, names: set[str]) -> list[tuple[str, WorkerGroup]]:
     return [
         (name, group)
         for name, group in fleet.workers.items()
-        if group.max_memory and most_replicas(group) and not is_absurd(group, machine)
+        if name in names and group.max_memory and most_replicas(group) and not is_absurd(group, machine)
     ]
 
 

@@ -1,13 +1,13 @@
-"""How rollouts go on, and whether they can."""
+"""Rollouts: how they go on, and whether they can."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from fleet.config.model import Fleet, format_duration
+from fleet.config.model import Fleet, Rollout, format_duration
 from fleet.machine import Machine
-from fleet.rules.finding import Finding, Mark
+from fleet.rules.finding import Change, Finding, KeyPath, Mark
 from fleet.rules.registry import rule
 
 
@@ -42,12 +42,18 @@ def rollout_cannot_progress(fleet: Fleet, _machine: Machine) -> Iterator[Finding
         )
 
 
-@rule("FLT702", "deadline-before-ready", "warning", reads=("rollout.progress_deadline", "rollout.min_ready"))
+@rule(
+    "FLT702",
+    "deadline-before-ready",
+    "warning",
+    reads=("rollout.progress_deadline", "rollout.min_ready", "workers.pool", "workers.max_age"),
+)
 def deadline_before_ready(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
-    """`progress_deadline` is not longer than `min_ready`.
+    """`min_ready` is as long as the rollout may take, or as a worker lives.
 
     A new worker counts only after it has been ready for `min_ready`. If the deadline is over by
-    then, every rollout fails, however healthy the workers are.
+    then, every rollout fails, however healthy the workers are. Where the worker itself runs the tasks, not a process of
+    a prefork pool, `max_age` replaces the worker: before `min_ready` is over no worker ever counts.
 
     Bad:
 
@@ -62,8 +68,22 @@ def deadline_before_ready(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
         progress_deadline = "2m"
     """
     rollout = fleet.rollout
-    if rollout.progress_deadline > rollout.min_ready:
-        return
+    if rollout.progress_deadline <= rollout.min_ready:
+        yield _over_too_soon(rollout)
+    for name, group in fleet.workers.items():
+        if group.pool != "prefork" and group.max_age and group.max_age <= rollout.min_ready:
+            age, ready = format_duration(group.max_age), format_duration(rollout.min_ready)
+            yield Finding(
+                ("workers", name, "max_age"),
+                f'no rollout of "{name}" ends: a worker is replaced at {age}, and counts only when ready for {ready}',
+                related=(Mark(("rollout", "min_ready"), "no worker counts before"),)
+                if "min_ready" in rollout.said
+                else (),
+                help=f"`max_age` far longer than {ready}, such as 12h, or a shorter `min_ready`",
+            )
+
+
+def _over_too_soon(rollout: Rollout) -> Finding:
     ready, deadline = format_duration(rollout.min_ready), format_duration(rollout.progress_deadline)
     is_given = "progress_deadline" in rollout.said
     main, other = ("progress_deadline", "min_ready") if is_given else ("min_ready", "progress_deadline")
@@ -71,12 +91,12 @@ def deadline_before_ready(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
         "progress_deadline": "the rollout has failed after this long",
         "min_ready": "no worker counts before",
     }
-    yield Finding(
+    return Finding(
         ("rollout", main),
         f"every rollout fails: the deadline of {deadline} is over before a worker has been ready for {ready}",
         label=labels[main],
         related=(Mark(("rollout", other), labels[other]),) if other in rollout.said else (),
-        help="give `progress_deadline` time for a start of the app and `min_ready` together",
+        help=f"`progress_deadline` longer than {ready} plus the time the app takes to start, or a shorter `min_ready`",
     )
 
 
@@ -102,8 +122,42 @@ def watch_matches_nothing(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
             yield Finding(
                 ("rollout", "watch", index),
                 f'"{pattern}" matches no file',
-                help='patterns start at the folder of the file: "shop/**/*.py" takes all of a package',
+                help='patterns start at the folder of fleet.toml, as in "shop/**/*.py" for all Python files in shop',
             )
+
+
+@rule("FLT720", "watch-takes-everything", "warning", fix="unsafe", reads=("rollout.watch",))
+def watch_takes_everything(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
+    """A pattern under `watch` that takes files of every kind.
+
+    A change of any of them replaces all workers, and what is written there all the time (a log, an upload, a database)
+    replaces them all the time. Only what the fleet itself writes is left out, and hidden folders. A pattern that ends
+    in `**` takes folders before Python 3.13, and so no file at all.
+
+    Bad:
+
+        [rollout]
+        watch = ["**/*"]
+
+    Good:
+
+        [rollout]
+        watch = ["**/*.py"]
+    """
+    for index, pattern in enumerate(fleet.rollout.watch):
+        folder, _, last = pattern.rpartition("/")
+        if last not in ("*", "**", "*.*"):
+            continue
+        better = "/".join(filter(None, (folder, "**/*.py" if last == "**" else "*.py")))
+        path: KeyPath = ("rollout", "watch", index)
+        yield Finding(
+            path,
+            f'"{pattern}" takes files of every kind: a line in a log replaces all workers'
+            if last != "**"
+            else f'"{pattern}" takes folders, not files',
+            help=f'write "{better}"',
+            steps=(Change(path, f'"{better}"'),),
+        )
 
 
 def _matches(pattern: str, folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""How many at once: too many processes, too few green threads, numbers that follow the host."""
+"""Numbers of processes or threads at once: more than CPUs, where they mean nothing, those that follow the host."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ from collections.abc import Iterator
 
 from fleet.config.model import Fleet
 from fleet.machine import Machine
-from fleet.rules.finding import Add, Change, Drop, Finding, Mark
-from fleet.rules.pools.absurd import is_absurd
-from fleet.rules.registry import rule
-from fleet.rules.view import (
-    GREEN,
+from fleet.rules.consumption_facts import (
     count,
     cpus,
     most_replicas,
@@ -20,6 +16,9 @@ from fleet.rules.view import (
     slots,
     times,
 )
+from fleet.rules.finding import Add, Change, Drop, Finding, Mark
+from fleet.rules.pools.absurd import is_absurd
+from fleet.rules.registry import rule
 
 SIZE_READS = ("workers.pool", "workers.concurrency", "workers.replicas")
 
@@ -29,6 +28,7 @@ SIZE_READS = ("workers.pool", "workers.concurrency", "workers.replicas")
     "more-processes-than-cpus",
     "warning",
     varies=True,
+    sized=True,
     fix="unsafe",
     reads=(*SIZE_READS, "workers.queues"),
 )
@@ -85,89 +85,13 @@ def more_processes_than_cpus(fleet: Fleet, machine: Machine) -> Iterator[Finding
             related=(Mark(("workers", name, "replicas"), f"{count(replicas, 'replica')}"),)
             if replicas != 1 and group.concurrency is not None
             else (),
-            help=f"concurrency = {each}" if fits else f"at most {count(limit, 'replica')} of concurrency 1",
+            help=f"concurrency = {each}"
+            if fits
+            else f"concurrency = 1, and at most {count(limit, 'replica')}",
             notes=("its tasks are CPU-bound: beyond the CPU count they only take turns",) if bound else (),
             severity="error" if bound else None,
             steps=(step,) if fits else (),
         )
-
-
-@rule(
-    "FLT302",
-    "green-pool-default-concurrency",
-    "error",
-    fix="unsafe",
-    reads=("workers.pool", "workers.concurrency"),
-)
-def green_pool_default_concurrency(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
-    """A green pool is left at the default concurrency.
-
-    The default is the CPU count, whatever the pool. That is sensible for prefork and close to
-    stupid for gevent and eventlet: green threads spend their time waiting, and how many can wait
-    at once has nothing to do with CPUs. Hundreds or thousands are normal; the limit is what the
-    services that the tasks call can take.
-
-    Bad:
-
-        [workers.http]
-        queues = ["http"]
-        pool = "gevent"
-
-    Good:
-
-        [workers.http]
-        queues = ["http"]
-        pool = "gevent"
-        concurrency = 500
-    """
-    for name, group in fleet.workers.items():
-        if group.pool in GREEN and group.concurrency is None:
-            number = count(slots(group, machine), "green thread")
-            yield Finding(
-                ("workers", name),
-                f"{group.pool} pool without `concurrency`: would run {number}, the CPU count",
-                label=origin_note(machine.cpus, "CPU"),
-                help="say how many tasks may wait at once, for example concurrency = 500",
-                notes=("how many can wait has nothing to do with CPUs: hundreds or thousands are normal",),
-                steps=(Add(("workers", name), "concurrency", "500"),),
-            )
-
-
-@rule("FLT303", "green-pool-too-small", "warning", varies=True, reads=("workers.pool", "workers.concurrency"))
-def green_pool_too_small(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
-    """A green pool with hardly more green threads than there are CPUs.
-
-    Green threads are for tasks that wait, and a thousand of them cost little. A number near the CPU
-    count is mostly a habit from prefork: the worker then idles while messages queue up. If so few
-    are meant, to be gentle with a service, say so: `# fleet: ignore[FLT303] the API allows 10`.
-
-    Bad (8 CPUs):
-
-        [machine]
-        cpus = 8
-
-        [workers.http]
-        queues = ["http"]
-        pool = "gevent"
-        concurrency = 8
-
-    Good:
-
-        [workers.http]
-        queues = ["http"]
-        pool = "gevent"
-        concurrency = 500
-    """
-    for name, group in fleet.workers.items():
-        number = slots(group, machine)
-        if group.pool in GREEN and group.concurrency is not None and number <= 2 * machine.cpus.value:
-            yield Finding(
-                ("workers", name, "concurrency"),
-                f"{group.pool} pool with {count(number, 'green thread')}, hardly more than {cpus(machine)}: "
-                "it idles while its tasks wait",
-                help="hundreds or thousands are normal; if a service allows no more, note it: "
-                "# fleet: ignore[FLT303] why",
-            )
 
 
 @rule("FLT304", "concurrency-on-solo", "warning", fix="safe", reads=("workers.pool",))

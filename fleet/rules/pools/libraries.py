@@ -1,4 +1,4 @@
-"""What a pool needs to be installed."""
+"""The libraries that a pool needs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from fleet.config.model import Fleet
 from fleet.machine import Machine
+from fleet.rules.consumption_facts import GREEN
 from fleet.rules.finding import Change, Finding
 from fleet.rules.registry import rule
-from fleet.rules.view import GREEN
 
 
 @rule("FLT308", "pool-not-installed", "error", varies=True, reads=("workers.pool",))
@@ -27,14 +27,14 @@ def pool_not_installed(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
 
     Good:
 
-        pip install 'fleet[gevent]'
+        pip install 'fleet-workers[gevent]'
     """
     for name, group in fleet.workers.items():
         if group.pool in GREEN and group.pool not in machine.modules:
             yield Finding(
                 ("workers", name, "pool"),
-                f"{group.pool} can't be imported here",
-                help=f"pip install 'fleet[{group.pool}]', in the environment that runs the workers",
+                f'group "{name}" needs {group.pool}, which can\'t be imported here',
+                help=f"pip install 'fleet-workers[{group.pool}]', in the environment that runs the workers",
             )
 
 
@@ -42,8 +42,10 @@ def pool_not_installed(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
 def eventlet_retiring(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
     """The eventlet pool, whose library is being retired.
 
-    eventlet's maintainers keep it alive for old users and advise against new use. gevent does the same
-    for tasks that wait; only code that imports eventlet itself has to change.
+    eventlet's maintainers keep it alive for old users and advise against new use. There are two ways out.
+    gevent does the same for tasks that wait; only code that imports eventlet itself has to change. Or
+    asyncio, which eventlet's maintainers recommend: the tasks become `async def`, with libraries that
+    await; those that stay plain functions run there in a few threads (`threads`).
 
     Bad:
 
@@ -67,6 +69,7 @@ def eventlet_retiring(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
             yield Finding(
                 path,
                 "eventlet is being retired by its maintainers",
-                help='pool = "gevent" does the same, unless the tasks use eventlet themselves',
+                help='pool = "gevent" does the same, unless the tasks use eventlet themselves; or pool = "asyncio", '
+                "which the maintainers recommend, with tasks that are `async def`",
                 steps=(Change(path, '"gevent"'),),
             )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from fleet.config.model import Fleet, format_duration
 from fleet.machine import Machine
+from fleet.rules.consumption_facts import a
 from fleet.rules.finding import Finding, Mark
 from fleet.rules.registry import rule
 
@@ -18,9 +19,9 @@ def unenforced_limit(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     """A time limit that the pool can't enforce.
 
     A hard limit (`time_limit`) needs somebody outside of the task who ends it: prefork kills the child,
-    green pools raise when the task next waits. Solo has nobody outside, and nothing in Python can break
-    off a thread. A soft limit is raised inside the task; only threads can't do that. The line looks like
-    protection, and a task that hangs still hangs.
+    gevent, eventlet and asyncio raise when the task next waits. Solo has nobody outside, and nothing in
+    Python can break off a thread. A soft limit is raised inside the task; only threads can't do that. The
+    line looks like protection, and a task that hangs still hangs.
 
     Bad:
 
@@ -50,10 +51,10 @@ def unenforced_limit(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
             )
             yield Finding(
                 ("workers", name, key),
-                f'group "{name}": a {group.pool} pool can\'t enforce `{key}`; a task that hangs longer than '
+                f'group "{name}": {a(group.pool)} pool can\'t enforce `{key}`; a task that hangs longer than '
                 f"{format_duration(limit)} just goes on",
-                related=(Mark(("workers", name, "pool"), "nobody can break off its tasks"),),
-                help=f"prefork can, gevent where the task waits; here: {instead}",
+                related=(Mark(("workers", name, "pool"), "this pool can't interrupt a task"),),
+                help=f"prefork enforces it, gevent and asyncio while the task waits; on this pool use {instead}",
             )
 
 

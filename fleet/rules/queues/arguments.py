@@ -8,8 +8,9 @@ from typing import Any
 
 from fleet.config.model import Fleet, Queue
 from fleet.machine import Machine
-from fleet.rules.brokers import AMQP, REDIS, SQLITE, broker_kind, is_decided_here
+from fleet.rules.brokers import AMQP, SQLITE, broker_kind, broker_url, is_decided_here
 from fleet.rules.finding import Add, Change, Drop, Finding, KeyPath, Step
+from fleet.rules.queues.quorum import rabbit_queues
 from fleet.rules.registry import rule
 from fleet.rules.words import listed
 
@@ -17,16 +18,21 @@ from fleet.rules.words import listed
 _TYPES: dict[str, tuple[str, type]] = {
     **dict.fromkeys(("x-message-ttl", "x-expires", "x-consumer-timeout"), ("whole milliseconds", int)),
     **dict.fromkeys(
-        ("x-max-length", "x-max-length-bytes", "x-max-priority", "x-delivery-limit"), ("a whole number", int)
+        ("x-max-length", "x-max-length-bytes", "x-max-priority", "x-delivery-limit", "x-queue-version"),
+        ("a whole number", int),
     ),
     "x-single-active-consumer": ("true or false", bool),
     **dict.fromkeys(
         (
             *("x-queue-type", "x-queue-mode", "x-overflow", "x-dead-letter-exchange"),
-            *("x-dead-letter-routing-key", "x-dead-letter-strategy"),
+            *("x-dead-letter-routing-key", "x-dead-letter-strategy", "x-queue-leader-locator", "x-max-age"),
         ),
         ("a text", str),
     ),
+}
+_OF_CONNECTIONS = {
+    AMQP: {"lease": "on RabbitMQ: a dead worker's messages come back with its connection"},
+    SQLITE: {"max_connections": "for the embedded broker: it is a file, without connections"},
 }
 _TYPED = {"x-message-ttl": "message_ttl", "x-max-priority": "max_priority"}
 _MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -50,7 +56,7 @@ def argument_of_wrong_type(fleet: Fleet, _machine: Machine) -> Iterator[Finding]
         [queues.images]
         message_ttl = "10m"
     """
-    for name, queue in fleet.queues.items():
+    for name, queue in rabbit_queues(fleet):
         for key, value in queue.arguments.items():
             wanted = _TYPES.get(key)
             if wanted is None or type(value) is wanted[1]:
@@ -77,14 +83,27 @@ def _mending(queue: Queue, path: KeyPath, value: Any) -> tuple[str | None, tuple
         toml = f'"{value}"' if duration else str(number)
         # The last argument goes with its table: an empty one would say nothing.
         gone = path if len(queue.arguments) > 1 else path[:-1]
-        return f"{typed} = {toml} instead", (Drop(gone), Add(path[:2], typed, toml))
+        return f"write {typed} = {toml} in the queue's table instead", (
+            Drop(gone),
+            Add(path[:2], typed, toml),
+        )
     if duration and _TYPES[key][0] == "whole milliseconds":
         number = int(duration[1]) * _MILLISECONDS[duration[2]]
     if number is not None and _TYPES[key][1] is int:
         return f"write {number}", (Change(path, str(number)),)
     if _TYPES[key][1] is bool and str(value).lower() in ("true", "false"):
         return f"write {str(value).lower()}", (Change(path, str(value).lower()),)
-    return (f"there is `{typed}` for it" if typed else None), ()
+    if key == "x-queue-type":
+        return 'write "quorum" or "classic"', ()
+    return (f"use `{typed}` instead" if typed else f"write {_TYPES[key][0]}"), ()
+
+
+def milliseconds(value: Any) -> int | None:
+    """What an argument of a length of time says, or would say once FLT107 has mended it; None: nothing."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    duration = re.fullmatch(r"(\d{1,12})(ms|s|m|h|d|)", str(value))
+    return int(duration[1]) * _MILLISECONDS[duration[2] or "ms"] if duration else None
 
 
 def _shown(value: Any) -> str:
@@ -98,14 +117,24 @@ def _shown(value: Any) -> str:
     return str(value)
 
 
-@rule("FLT111", "option-ignored-by-broker", "warning", varies=True, reads=("broker.url", "queues.*"))
+@rule(
+    "FLT111",
+    "option-ignored-by-broker",
+    "warning",
+    varies=True,
+    reads=(
+        *("broker.url", "broker.max_connections", "broker.lease"),
+        *("queues.message_ttl", "queues.max_priority", "queues.durable", "queues.arguments"),
+    ),
+)
 def option_ignored_by_broker(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     """An option that this broker ignores.
 
     Redis and the embedded SQLite broker keep messages until they are done: they have no `message_ttl`, no
-    queues that are not durable, and none of RabbitMQ's x-arguments. RabbitMQ has no `lease`: there a
-    dead worker's messages come back with its connection. The line looks as if it did something. Not
-    reported where `${VAR}` or `url_file` decides which broker it is.
+    queues that are not durable, and none of RabbitMQ's x-arguments. The embedded broker is a file, to which
+    there are no connections, and no `max_connections`. RabbitMQ has no `lease`: there a dead worker's messages
+    come back with its connection. To brokers that fleet only knows through kombu (SQS, MongoDB …) a queue is a name.
+    The line looks as if it did something. Not reported where `${VAR}` or `url_file` decides which broker it is.
 
     Bad:
 
@@ -123,27 +152,27 @@ def option_ignored_by_broker(fleet: Fleet, _machine: Machine) -> Iterator[Findin
         [queues.images]
         message_ttl = "1h"
     """
-    kind = broker_kind(fleet)
-    if kind is None or not is_decided_here(fleet):
+    url = broker_url(fleet)
+    if url is None or not is_decided_here(fleet):
         return
-    if kind == AMQP and "lease" in fleet.broker.said:
-        yield Finding(
-            ("broker", "lease"),
-            "`lease` means nothing on RabbitMQ: a dead worker's messages come back with its connection",
-            part="key",
-            help="remove it",
-        )
-    for name, queue in fleet.queues.items() if kind in (REDIS, SQLITE) else ():
+    kind = broker_kind(fleet)
+    for key, why in _OF_CONNECTIONS.get(kind or "", {}).items():
+        if key in fleet.broker.said:
+            yield Finding(("broker", key), f"`{key}` means nothing {why}", part="key", help="remove it")
+    for name, queue in fleet.queues.items() if kind != AMQP else ():
         path: KeyPath = ("queues", name)
         for key, what in _ignored(queue, kind):
-            yield Finding((*path, key), f"{kind} ignores {what}", part="key", help=_advice(kind))
+            text = f"{kind or f'fleet on {url.scheme}://'} ignores {what}"
+            yield Finding((*path, key), text, part="key", help=_advice(kind or f"{url.scheme}://"))
 
 
-def _ignored(queue: Queue, kind: str) -> Iterator[tuple[str, str]]:
+def _ignored(queue: Queue, kind: str | None) -> Iterator[tuple[str, str]]:
     if queue.message_ttl is not None:
         yield "message_ttl", "`message_ttl`: messages wait until they are done"
+    if kind is None and queue.max_priority is not None:
+        yield "max_priority", "`max_priority`"
     if not queue.durable:
-        yield "durable", "`durable = false`: its queues always survive"
+        yield "durable", "`durable = false`: its queues always survive" if kind else "`durable`"
     foreign = [key for key in queue.arguments if key.startswith("x-")]
     if foreign:
         yield "arguments", f"arguments of RabbitMQ: {listed(foreign)}"

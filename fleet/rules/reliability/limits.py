@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import timedelta
 
 from fleet.config.model import Fleet, WorkerGroup, format_duration
 from fleet.machine import Machine
 from fleet.rules.brokers import AMQP, broker_kind
+from fleet.rules.consumption_facts import TAKING_TURNS, count, meant, queues_with, slots
 from fleet.rules.finding import Add, Change, Finding, KeyPath, Mark
 from fleet.rules.registry import rule
-from fleet.rules.view import GREEN, count, meant, queues_with, slots
 
 LIMIT_READS = ("workers.pool", "workers.time_limit", "workers.soft_time_limit")
 _CONSUMER_TIMEOUT = timedelta(minutes=30)
+_MOST = 8  # queues to show
 
 
 @rule("FLT503", "soft-limit-not-below-hard", "error", reads=LIMIT_READS)
@@ -43,14 +45,15 @@ def soft_limit_not_below_hard(fleet: Fleet, _machine: Machine) -> Iterator[Findi
     """
     for name, group in fleet.workers.items():
         soft, hard = group.soft_time_limit, group.time_limit
-        if soft is None or hard is None or soft < hard or group.pool not in ("prefork", *GREEN):
+        if not soft or not hard or soft < hard or group.pool not in ("prefork", *TAKING_TURNS):
             continue
         yield Finding(
             ("workers", name, "soft_time_limit"),
             f'group "{name}": the soft limit of {format_duration(soft)} leaves a task no time to clean up '
             f"before the hard one of {format_duration(hard)}",
             related=(Mark(("workers", name, "time_limit"), "the task is ended here"),),
-            help="let the soft limit come some seconds before the hard one",
+            help=f"`time_limit` some seconds above {format_duration(soft)}, or `soft_time_limit` some seconds below "
+            f"{format_duration(hard)}",
         )
 
 
@@ -123,7 +126,7 @@ def drain_cuts_tasks(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     for name, group in fleet.workers.items():
         key = "time_limit" if group.time_limit is not None else "soft_time_limit"
         limit = _longest(group)
-        if limit is None or limit <= group.grace_period or group.pool not in ("prefork", *GREEN):
+        if limit is None or limit <= group.grace_period or group.pool not in ("prefork", *TAKING_TURNS):
             continue
         is_said = "grace_period" in group.said
         long, short = format_duration(limit), format_duration(group.grace_period)
@@ -144,14 +147,16 @@ def drain_cuts_tasks(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     "limit-beyond-consumer-timeout",
     "error",
     varies=True,
-    reads=(*LIMIT_READS, "broker.url", "queues.arguments"),
+    reads=(*LIMIT_READS, "workers.prefetch", "workers.concurrency", "broker.url", "queues.arguments"),
 )
-def limit_beyond_consumer_timeout(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
+def limit_beyond_consumer_timeout(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
     """A task may run for longer than RabbitMQ waits for its acknowledgement.
 
     A delivery that is not acknowledged within 30 minutes makes RabbitMQ close the channel: all that the
-    worker holds is given to others, and the long task runs a second time, for ever. `x-consumer-timeout`
-    (milliseconds) of the queue allows more. With `acks = "early"` there is nothing to wait for.
+    worker holds is given to others, and the long task runs a second time, for ever. The time runs from the moment
+    that the worker gets the message: with a `prefetch` above the concurrency some wait there for a task to end, or for
+    several. `x-consumer-timeout` (milliseconds) of the queue allows more. With `acks = "early"` there is nothing to
+    wait for.
 
     Bad:
 
@@ -183,24 +188,38 @@ def limit_beyond_consumer_timeout(fleet: Fleet, _machine: Machine) -> Iterator[F
         return
     for name, group in fleet.workers.items():
         limit = _longest(group)
-        if limit is None or limit < _CONSUMER_TIMEOUT or group.acks == "early":
+        if limit is None or group.acks == "early":
             continue
         key = "time_limit" if group.time_limit is not None else "soft_time_limit"
-        short = [
-            queue
-            for each in group.queues
-            if (queue := meant(fleet, each)) and _patience(fleet, queue) <= limit
-        ]
+        turns = _turns(group, machine)
+        patience = {q: _patience(fleet, q) for each in group.queues if (q := meant(fleet, each))}
+        short = [queue for queue, time in patience.items() if time <= limit * turns]
         if not short:
             continue
-        milliseconds = round(limit.total_seconds() * 1000 * 1.05)
+        milliseconds = round(limit.total_seconds() * 1000 * turns * 1.05)
+        shortest = min(patience.values())
+        closes = f"RabbitMQ closes the channel after {format_duration(shortest)} without an acknowledgement"
+        if limit < shortest:
+            held = f"holds {group.prefetch:,} messages and runs {slots(group, machine):,} at once"
+            waits = f"a worker {held}, so that the last one is acknowledged after {format_duration(limit * turns)}"
+        else:
+            waits = f"tasks may take {format_duration(limit)}"
         yield Finding(
             ("workers", name, key),
-            f'group "{name}": tasks may take {format_duration(limit)}, and RabbitMQ closes the channel after '
-            f"{format_duration(min(_patience(fleet, queue) for queue in short))} without an acknowledgement",
-            related=tuple(Mark(("queues", queue), "consumed here") for queue in dict.fromkeys(short)),
-            help=f"arguments = {{ x-consumer-timeout = {milliseconds} }} for the queue, or shorter tasks",
+            f'group "{name}": {waits}, but {closes}',
+            related=(
+                *((Mark(("workers", name, "prefetch"), "messages held"),) if turns > 1 else ()),
+                *(Mark(("queues", queue), "consumed here") for queue in short[:_MOST]),
+            ),
+            help=f"arguments = {{ x-consumer-timeout = {milliseconds} }} for the queue, or shorter tasks"
+            + (', or prefetch = "auto"' if turns > 1 else ""),
         )
+
+
+def _turns(group: WorkerGroup, machine: Machine) -> int:
+    """After how many tasks, one after the other, the last of the messages that a worker holds has been done."""
+    held, at_once = group.prefetch, slots(group, machine)
+    return max(1, math.ceil(held / at_once)) if isinstance(held, int) else 1
 
 
 def _longest(group: WorkerGroup) -> timedelta | None:

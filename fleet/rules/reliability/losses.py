@@ -1,72 +1,18 @@
-"""What is lost, hoarded or dropped when something dies."""
+"""Losses: what is lost or dropped when something dies."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 
-from fleet.config.model import Fleet, format_duration
+from fleet.config.model import Fleet, default_dead_letter
 from fleet.machine import Machine
-from fleet.rules.brokers import AMQP, broker_kind
-from fleet.rules.finding import Change, Drop, Finding, KeyPath, Mark
+from fleet.rules.brokers import AMQP, broker_kind, embedded_file
+from fleet.rules.consumption_facts import consumed, consumers, count, keep_dead_letters, slots
+from fleet.rules.finding import Drop, Finding, KeyPath, Mark
 from fleet.rules.queues.quorum import is_quorum
 from fleet.rules.registry import rule
-from fleet.rules.view import consumed, count, meant, roughly, slots
 
-_FAR_ABOVE = 4
-_LONG = timedelta(seconds=60)
-
-
-@rule(
-    "FLT501",
-    "hoarding-prefetch",
-    "warning",
-    fix="unsafe",
-    reads=("workers.pool", "workers.concurrency", "workers.prefetch", "workers.time_limit"),
-)
-def hoarding_prefetch(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
-    """`prefetch` far above the concurrency, with tasks that may take long.
-
-    Deliveries beyond `concurrency` wait inside the worker, where no other worker can get them. With long
-    tasks they wait for hours while other workers idle, and a kill sends all of them round again. Short
-    tasks profit from a large prefetch, which is why only limits of a minute and more are reported;
-    "auto" follows the pool.
-
-    Bad:
-
-        [workers.images]
-        queues = ["images"]
-        pool = "prefork"
-        concurrency = 4
-        prefetch = 100
-        time_limit = "5m"
-
-    Good:
-
-        [workers.images]
-        queues = ["images"]
-        pool = "prefork"
-        concurrency = 4
-        prefetch = "auto"
-        time_limit = "5m"
-    """
-    for name, group in fleet.workers.items():
-        limit, held, at_once = (
-            group.time_limit or group.soft_time_limit,
-            group.prefetch,
-            slots(group, machine),
-        )
-        if limit is None or limit < _LONG or not isinstance(held, int) or held < _FAR_ABOVE * at_once:
-            continue
-        wait = timedelta(seconds=round((held // at_once - 1) * limit.total_seconds()))
-        path: KeyPath = ("workers", name, "prefetch")
-        yield Finding(
-            path,
-            f'group "{name}" holds {count(held, "delivery")} and runs {at_once:,} at once: with tasks of up to '
-            f"{format_duration(limit)} the last one waits up to {roughly(wait)} where no idle worker can get it",
-            help='prefetch = "auto"',
-            steps=(Change(path, '"auto"'),),
-        )
+_IN_MEMORY = ("/run", "/var/run", "/dev/shm")  # noqa: S108
 
 
 @rule("FLT502", "early-acks", "warning", reads=("workers.acks",))
@@ -133,11 +79,8 @@ def poison_dropped(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     for name, queue in fleet.queues.items():
         if queue.dead_letter is not False or name not in taken:
             continue
-        group, tries = next(
-            (group, settings.max_deliveries)
-            for group, settings in fleet.workers.items()
-            if name in (meant(fleet, each) for each in settings.queues)
-        )
+        group = consumers(fleet)[name][0]
+        tries = fleet.workers[group].max_deliveries
         is_said = "max_deliveries" in fleet.workers[group].said
         path: KeyPath = ("queues", name, "dead_letter")
         yield Finding(
@@ -145,7 +88,7 @@ def poison_dropped(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
             f'queue "{name}" has no dead-letter queue: after {count(tries, "delivery")} a message that kills its '
             "worker is dropped",
             related=(Mark(("workers", group, "max_deliveries"), "tried so often"),) if is_said else (),
-            help=f'remove it: "{name}.dead" is made when it is needed',
+            help=f'remove `dead_letter = false`: "{default_dead_letter(name)}" is made when it is needed',
             steps=(Drop(path),),
         )
 
@@ -162,7 +105,8 @@ def transient_queue_with_late_acks(fleet: Fleet, _machine: Machine) -> Iterator[
     """A queue that is not durable, consumed with late acknowledgement.
 
     Late acknowledgement says that no message may be lost when a worker dies. A queue with
-    `durable = false` loses all of them when RabbitMQ restarts, which each of its upgrades does.
+    `durable = false` loses all of them when RabbitMQ restarts, which each of its upgrades does. For a dead-letter
+    queue that is worse: its messages are there because somebody has to look at them.
 
     Bad:
 
@@ -177,16 +121,56 @@ def transient_queue_with_late_acks(fleet: Fleet, _machine: Machine) -> Iterator[
     """
     if broker_kind(fleet) not in (AMQP, None):
         return  # FLT111: others ignore it
+    shared = {queue.exchange for queue in fleet.queues.values() if queue.exchange and queue.durable}
     for name, queue in fleet.queues.items():
-        if queue.durable or is_quorum(queue):
-            continue
-        groups = [g for g in fleet.workers.values() if name in (meant(fleet, each) for each in g.queues)]
-        if not any(group.acks == "late" for group in groups):
+        if queue.durable or is_quorum(queue) or queue.exchange in shared:
+            continue  # FLT104, FLT113
+        is_grave = name in keep_dead_letters(fleet)
+        if not is_grave and not any(
+            fleet.workers[group].acks in (None, "late") for group in consumers(fleet).get(name, ())
+        ):
             continue
         path: KeyPath = ("queues", name, "durable")
         yield Finding(
             path,
-            f'queue "{name}" is not durable: a restart of the broker loses all that waits in it',
-            help='remove it; or acks = "early" in its group, if its messages may be lost',
+            f'queue "{name}" keeps dead letters and is not durable: a restart of the broker loses them'
+            if is_grave
+            else f'queue "{name}" is not durable: a restart of the broker loses all that waits in it',
+            help="remove it"
+            if is_grave
+            else 'remove it; or acks = "early" in its group, if its messages may be lost',
             steps=(Drop(path),),
         )
+
+
+@rule("FLT514", "embedded-broker-in-memory", "warning", varies=True, reads=("broker.url", "fleet.state_dir"))
+def embedded_broker_in_memory(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
+    """The embedded broker's file is in a folder that is memory.
+
+    /run, /var/run and /dev/shm are emptied by each boot. For sockets that is right, for messages it is not: what waits
+    is gone, and nobody is told. The file is in `state_dir`, unless a URL puts it elsewhere.
+
+    Bad:
+
+        [fleet]
+        app = "shop.tasks"
+        state_dir = "/run/shop"
+
+    Good:
+
+        [fleet]
+        app = "shop.tasks"
+        state_dir = "/var/lib/shop"
+    """
+    file = embedded_file(fleet)
+    folder = next((each for each in _IN_MEMORY if file is not None and file.is_relative_to(each)), None)
+    if folder is None:
+        return
+    is_default = fleet.broker.url is None
+    yield Finding(
+        ("fleet", "state_dir") if is_default else ("broker", "url"),
+        f"the embedded broker's file is in {folder}, which is memory: its messages are gone at the next boot",
+        help='state_dir = "/var/lib/NAME", or RabbitMQ or Redis as the broker'
+        if is_default
+        else "a folder on a disk, such as /var/lib/NAME",
+    )

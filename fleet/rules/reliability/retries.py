@@ -8,9 +8,9 @@ from datetime import timedelta
 from fleet.config.model import Fleet, WorkerGroup, format_duration
 from fleet.machine import Machine
 from fleet.rules.brokers import AMQP, broker_kind
+from fleet.rules.consumption_facts import count, meant, roughly
 from fleet.rules.finding import Change, Finding, KeyPath, Mark
 from fleet.rules.registry import rule
-from fleet.rules.view import count, meant, roughly
 
 _SHORTEST_LEASE = timedelta(seconds=5)
 _FOREVER = timedelta(days=36500)
@@ -62,12 +62,12 @@ def retries_outlive_message(fleet: Fleet, _machine: Machine) -> Iterator[Finding
             if not queue or ttl is None or wait <= ttl:
                 continue
             keys = [k for k in ("max_retries", "retry_backoff") if k in group.said]
-            there = Mark(("queues", queue, "message_ttl"), "a message is worth this long")
+            there = Mark(("queues", queue, "message_ttl"), "a message that waits longer is dropped")
             path: KeyPath = ("workers", name, keys[0]) if keys else there.path
             yield Finding(
                 path,
-                f'group "{name}": {count(group.max_retries, "retry")} wait {roughly(wait)} in all, and messages of '
-                f'"{queue}" are worth {format_duration(ttl)}',
+                f'group "{name}": {count(group.max_retries, "retry")} wait {roughly(wait)} in all, but the '
+                f'message_ttl of queue "{queue}" is only {format_duration(ttl)}',
                 related=(there,) if keys else (),
                 about=(("workers", name),),
                 help="fewer retries, a shorter `retry_backoff_max`, or a longer `message_ttl`",
@@ -119,6 +119,6 @@ def lease_too_short(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
         path,
         f"a lease of {format_duration(lease)}: a worker that pauses for so long loses its tasks to others, and "
         "they run twice",
-        help='lease = "30s"; dead workers are noticed without it',
+        help='lease = "30s": the tasks of a worker that died come back at once, however long the lease',
         steps=(Change(path, '"30s"'),),
     )

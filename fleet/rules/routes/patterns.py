@@ -1,16 +1,18 @@
-"""What routes match: nothing, too much, the same task twice."""
+"""The patterns of routes: what they match, nothing, too much, the same task twice."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from fleet.config.model import Fleet
 from fleet.machine import Machine
+from fleet.rules.consumption_facts import meant
 from fleet.rules.finding import Drop, Finding, KeyPath, Mark, Move, Step
 from fleet.rules.globs import covers, in_both
+from fleet.rules.overlaps import Overlaps
 from fleet.rules.registry import rule
-from fleet.rules.view import meant
 
 _WILD = re.compile(r"[*?\[]")
 
@@ -42,7 +44,7 @@ def unreachable_route(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
         task = "*"
         queue = "http"
     """
-    earlier: list[tuple[KeyPath, str]] = []
+    earlier: Overlaps[tuple[KeyPath, str]] = Overlaps()
     for index, route in enumerate(fleet.routes):
         paths: list[KeyPath] = [("routes", index, "task", position) for position in range(len(route.task))]
         patterns = list(zip(paths, route.task, strict=True))
@@ -60,7 +62,8 @@ def unreachable_route(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
                 help="the first rule that matches wins: move this one up, or remove it",
                 steps=_mending(path, pattern, winner),
             )
-        earlier += patterns
+        for each in patterns:
+            earlier.add(each[1], each)
 
 
 def _mending(path: KeyPath, pattern: str, winner: tuple[KeyPath, str]) -> tuple[Step, ...]:
@@ -70,8 +73,8 @@ def _mending(path: KeyPath, pattern: str, winner: tuple[KeyPath, str]) -> tuple[
     return (Drop(path[:2]),) if covers(pattern, winner[1]) else (Move(path[:2], winner[0][:2]),)
 
 
-def _first_to_match(earlier: list[tuple[KeyPath, str]], pattern: str) -> tuple[KeyPath, str] | None:
-    return next((each for each in earlier if covers(each[1], pattern)), None)
+def _first_to_match(earlier: Overlaps[tuple[KeyPath, str]], pattern: str) -> tuple[KeyPath, str] | None:
+    return next((each for each in earlier.candidates(pattern) if covers(each[1], pattern)), None)
 
 
 @rule("FLT203", "no-catch-all", "warning", reads=("all routes.*",))
@@ -102,8 +105,12 @@ def no_catch_all(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     patterns = [pattern for route in fleet.routes for pattern in route.task]
     if patterns and not any(_WILD.search(pattern) for pattern in patterns):
         return
-    modules = [f"{module}.*" for module in fleet.project.app]
-    uncovered = [tasks for tasks in modules if not any(covers(pattern, tasks) for pattern in patterns)]
+    index: Overlaps[str] = Overlaps()
+    for pattern in patterns:
+        index.add(pattern, pattern)
+    # A Celery app has a router of its own.
+    modules = [f"{module}.*" for module in fleet.project.app if ":" not in module]
+    uncovered = [m for m in modules if not any(covers(pattern, m) for pattern in index.candidates(m))]
     if not uncovered or not fleet.queues:
         return
     if fleet.routes:
@@ -151,25 +158,44 @@ def ambiguous_workload(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
         task = "shop.http.*"
         queue = "http"
     """
-    wild = [
-        (("routes", index, "task", position), pattern, queue, workload)
-        for index, route in enumerate(fleet.routes)
-        if (queue := meant(fleet, route.queue)) and (workload := fleet.queues[queue].workload)
-        for position, pattern in enumerate(route.task)
-        if _WILD.search(pattern)
-    ]
-    for number, (path, pattern, queue, workload) in enumerate(wild):
-        for earlier in wild[:number]:
-            name = in_both(earlier[1], pattern) if earlier[3] != workload else None
-            if name and not covers(pattern, earlier[1]) and not covers(earlier[1], pattern):
+    # What has the same pattern for the same kind of queue says nothing new.
+    earlier: dict[str, Overlaps[_Wild]] = {"cpu": Overlaps(), "io": Overlaps()}
+    seen: set[tuple[str, str]] = set()
+    for mine in _wild(fleet):
+        if (mine.pattern, mine.workload) in seen:
+            continue
+        seen.add((mine.pattern, mine.workload))
+        others = earlier["io" if mine.workload == "cpu" else "cpu"]
+        earlier[mine.workload].add(mine.pattern, mine)
+        for other in others.candidates(mine.pattern):
+            name = in_both(other.pattern, mine.pattern)
+            if name and not covers(mine.pattern, other.pattern) and not covers(other.pattern, mine.pattern):
                 yield Finding(
-                    path,
+                    mine.path,
                     f'"{name}" matches this pattern and an earlier one: only their order sends it to '
-                    f'"{earlier[2]}" ({earlier[3]}) rather than "{queue}" ({workload})',
-                    related=(Mark(earlier[0], "matches first"),),
+                    f'"{other.queue}" ({other.workload}) rather than "{mine.queue}" ({mine.workload})',
+                    related=(Mark(other.path, "matches first"),),
                     help="make the patterns disjoint, or put a rule for the tasks of both above them",
                 )
                 break
+
+
+class _Wild(NamedTuple):
+    """A pattern with wildcards, and where it leads."""
+
+    path: KeyPath
+    pattern: str
+    queue: str
+    workload: str
+
+
+def _wild(fleet: Fleet) -> Iterator[_Wild]:
+    for index, route in enumerate(fleet.routes):
+        queue = meant(fleet, route.queue)
+        workload = fleet.queues[queue].workload if queue else None
+        for position, pattern in enumerate(route.task):
+            if queue and workload and _WILD.search(pattern):
+                yield _Wild(("routes", index, "task", position), pattern, queue, workload)
 
 
 def _module(tasks: str) -> str:

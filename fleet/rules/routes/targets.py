@@ -1,20 +1,22 @@
-"""Where routes lead."""
+"""The targets of routes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 
 from fleet.config.model import Fleet
 from fleet.machine import Machine
+from fleet.rules.consumption_facts import consumed, dead_letters, is_guesswork, keep_dead_letters, meant
 from fleet.rules.finding import Finding, KeyPath
 from fleet.rules.queues.consumption import undeclared
 from fleet.rules.registry import rule
-from fleet.rules.view import consumed, dead_letters, is_guesswork, meant
-from fleet.rules.words import listed, nearest
+from fleet.rules.words import Names, cut, listed
+
+_WILD = {"*", "#"}
+_MOST_PATTERNS = 100
 
 
-@rule("FLT201", "route-to-undeclared-queue", "error", fix="unsafe", reads=("routes.queue", "all queues.*"))
+@rule("FLT201", "route-to-undeclared-queue", "error", fix="unsafe", reads=("routes.queue", "all queues."))
 def route_to_undeclared_queue(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     """A route leads to a queue that is not declared.
 
@@ -42,13 +44,25 @@ def route_to_undeclared_queue(fleet: Fleet, _machine: Machine) -> Iterator[Findi
     for index, route in enumerate(fleet.routes):
         if route.queue not in fleet.queues:
             path = ("routes", index, "queue")
-            tasks = ", ".join(f'"{pattern}"' for pattern in route.task)
+            tasks = cut([f'"{pattern}"' for pattern in route.task])
             yield undeclared(
                 fleet, path, f'the route for {tasks} leads to the queue "{route.queue}"', route.queue
             )
 
 
-@rule("FLT204", "unfed-queue", "warning", reads=("all routes.*", "all queues.*"))
+@rule(
+    "FLT204",
+    "unfed-queue",
+    "warning",
+    reads=(
+        "all routes.queue",
+        "all queues.",
+        "all queues.dead_letter",
+        "all queues.exchange",
+        "all workers.queues",
+        "all workers.replicas",
+    ),
+)
 def unfed_queue(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     """A queue that is consumed and receives nothing: no route leads to it.
 
@@ -91,10 +105,11 @@ def unfed_queue(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     """
     if not fleet.routes or is_guesswork(fleet):
         return  # FLT203, or FLT101 and FLT201, say more
-    fed = {meant(fleet, route.queue) for route in fleet.routes} | dead_letters(fleet)
-    shared = {fleet.queues[name].exchange for name in fed if name in fleet.queues}
+    fed = {meant(fleet, route.queue) for route in fleet.routes} | keep_dead_letters(fleet)
+    fed |= {meant(fleet, schedule.queue) for schedule in fleet.schedules if schedule.queue}
+    shared = {fleet.queues[name].exchange for name in fed if name in fleet.queues} - {""}
     for name in consumed(fleet) - fed:
-        if fleet.queues[name].exchange in shared - {""}:
+        if fleet.queues[name].exchange in shared:
             continue
         yield Finding(
             ("queues", name),
@@ -104,7 +119,19 @@ def unfed_queue(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
         )
 
 
-@rule("FLT205", "dead-letter-key-without-queue", "error", reads=("all queues.*",))
+@rule(
+    "FLT205",
+    "dead-letter-key-without-queue",
+    "error",
+    reads=(
+        "all queues.",
+        "all queues.arguments",
+        "all queues.exchange",
+        "all queues.exchange_type",
+        "all queues.routing_key",
+        "all queues.dead_letter",
+    ),
+)
 def dead_letter_key_without_queue(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     """A dead-letter routing key that reaches no queue of its exchange.
 
@@ -127,42 +154,61 @@ def dead_letter_key_without_queue(fleet: Fleet, _machine: Machine) -> Iterator[F
 
         [queues."images.dead"]
     """
+    exchanges = {exchange: _Bindings(bound) for exchange, bound in _bound(fleet).items()}
     for name, queue in fleet.queues.items():
         exchange, key = (queue.arguments.get(f"x-dead-letter-{part}") for part in ("exchange", "routing-key"))
         if not isinstance(exchange, str):
             continue
         key, is_said = (key, True) if isinstance(key, str) else (queue.routing_key or name, False)
-        bound = _bindings(fleet, exchange)
-        if not bound or any(matches(key) for _, matches in bound):
+        bound = exchanges.get(exchange)
+        if bound is None or bound.take(key):
             continue
         where = f'the exchange "{exchange}"' if exchange else "the default exchange"
         own = "" if is_said else " (its own)"
         path: KeyPath = ("queues", name, "arguments")
-        known = [binding for binding, _ in bound]
-        guess = nearest(key, known)
+        guess = bound.names.nearest(key)
         yield Finding(
             (*path, "x-dead-letter-routing-key" if is_said else "x-dead-letter-exchange"),
             f'dead letters of "{name}" reach no queue: {where} knows no key "{key}"{own} and drops them',
-            help=f'did you mean "{guess}"?' if guess else f"bound there: {listed(known)}",
+            help=f'did you mean "{guess}"?'
+            if guess
+            else f"x-dead-letter-routing-key has to match a key bound there: {listed(bound.keys)}",
         )
 
 
-def _bindings(fleet: Fleet, exchange: str) -> list[tuple[str, Callable[[str], bool]]]:
-    """(binding key, whether it takes a routing key) for each queue of the exchange."""
-    if not exchange:
-        names = {*fleet.queues, *dead_letters(fleet)}
-        return [(name, name.__eq__) for name in sorted(names)]
-    found: list[tuple[str, Callable[[str], bool]]] = []
+class _Bindings:
+    """The keys that the queues of one exchange are bound by. Only those with wildcards are compared one by one."""
+
+    def __init__(self, bound: Iterable[tuple[str, str]]) -> None:
+        kinds = list(bound)
+        self.keys = list(dict.fromkeys(key for key, _ in kinds))
+        self.names = Names(self.keys)
+        self._all = any(kind not in ("direct", "topic") for _, kind in kinds)
+        self._exact = {key for key, kind in kinds if kind == "direct" or not _WILD & set(key.split("."))}
+        self._wild = [
+            key.split(".") for key, kind in dict.fromkeys(kinds) if kind == "topic" and key not in self._exact
+        ]
+        self._known: dict[str, bool] = {}
+
+    def take(self, key: str) -> bool:
+        """Whether a message with that key comes to a queue."""
+        if self._all or key in self._exact:
+            return True
+        if key not in self._known:
+            # In doubt it comes to one: hundreds of patterns for each of hundreds of keys are not compared.
+            self._known[key] = (
+                any(_topic_matches(pattern, key) for pattern in self._wild[:_MOST_PATTERNS])
+                or len(self._wild) > _MOST_PATTERNS
+            )
+        return self._known[key]
+
+
+def _bound(fleet: Fleet) -> dict[str, list[tuple[str, str]]]:
+    """Exchange → (binding key, the exchange's type) for each of its queues; of the default one, the queues' names."""
+    found = {"": [(name, "direct") for name in sorted({*fleet.queues, *dead_letters(fleet)})]}
     for name, queue in fleet.queues.items():
-        if queue.exchange == exchange:
-            key = queue.routing_key or name
-            match queue.exchange_type:
-                case "direct":
-                    found.append((key, key.__eq__))
-                case "topic":
-                    found.append((key, partial(_topic_matches, key.split("."))))
-                case _:
-                    found.append((key, lambda _key: True))
+        if queue.exchange:
+            found.setdefault(queue.exchange, []).append((queue.routing_key or name, queue.exchange_type))
     return found
 
 

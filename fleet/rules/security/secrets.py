@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from fleet.broker_url.masking import has_password
 from fleet.config.model import Fleet
+from fleet.diagnostics.secrets import is_secret_name
 from fleet.machine import Machine
 from fleet.rules.files import absolute, readable_by_others
-from fleet.rules.finding import Change, Finding, KeyPath
+from fleet.rules.finding import Finding, KeyPath
 from fleet.rules.registry import rule
 
-# user:password@ in an URL, where the password is written out rather than ${VAR}.
-_PASSWORD = re.compile(r"://[^/@\s:]*:(?P<password>[^/@\s]+)@")
+_WORDS = re.compile(
+    r"(?i)(?:^|[_-])(?:\w*passw(?:or)?d|passphrase|pwd|secret|token|credentials?|dsn"
+    r"|(?:api|private|access|auth|encryption|signing|license|secret)[_-]?key)(?:$|[_-])"
+)
+_COMMITTED = "if the file was ever committed, change the password: git's history keeps it"
 
 
-@rule("FLT601", "password-in-file", "warning", fix="unsafe", reads=("broker.url",))
+@rule(
+    "FLT601", "password-in-file", "warning", reads=("broker.url", "broker.transport_options", "workers.env")
+)
 def password_in_file(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
-    """A password is written into the broker's URL.
+    """A password is written into the file.
 
     fleet.toml belongs into version control, and a password does not: everybody who can read the
     repository, a CI log or a backup has it. Take it from the environment or from a file. With
-    `--strict` this fails the check. RabbitMQ's well-known guest:guest is no secret and not reported.
+    `--strict` this fails the check. Looked at are the broker's URL and options, and the variables in `env` whose
+    names say what they hold. RabbitMQ's well-known guest:guest is no secret and not reported.
 
     Bad:
 
@@ -39,17 +48,49 @@ def password_in_file(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
         url_file = "/run/secrets/broker_url"
     """
     path: KeyPath = ("broker", "url")
-    text = fleet.written(*path) or fleet.broker.url or ""
-    match = _PASSWORD.search(text)
-    if not match or "${" in match["password"] or match.group() == "://guest:guest@":
-        return
-    yield Finding(
-        path,
-        "a password is written into the broker URL",
-        help='take it from the environment, url = "${BROKER_URL}", or from a file, url_file = "…"',
-        notes=("it is in the history of the repository now: change it",),
-        steps=(Change(path, '"${BROKER_URL}"'),),
+    if has_password(fleet.written(*path) or fleet.broker.url or ""):
+        yield Finding(
+            path,
+            "a password is written into the broker URL",
+            help='take it from the environment, url = "${BROKER_URL}", or from a file, url_file = "…"',
+            notes=(_COMMITTED,),
+        )
+    yield from _in_options(fleet, ("broker", "transport_options"), fleet.broker.transport_options)
+    for group, settings in fleet.workers.items():
+        for name, value in settings.env.items():
+            place: KeyPath = ("workers", group, "env", name)
+            text = fleet.written(*place) or value
+            if _is_secret(name, text) or ("://" in text and has_password(text)):
+                yield Finding(
+                    place,
+                    f"a secret is written into the file: `{name}`",
+                    help=f'take it from the environment, {name} = "${{{name}}}", or put it into env_file',
+                    notes=(_COMMITTED,),
+                )
+
+
+def _is_secret(name: str, text: str) -> bool:
+    """By whole words of the name: TOKENIZERS_PARALLELISM has no token. Nor is a switch or a number a secret."""
+    is_plain = (
+        not text or "${" in text or re.fullmatch(r"true|false|yes|no|on|off|[\d.]+", text, re.IGNORECASE)
     )
+    return not is_plain and bool(_WORDS.search(name)) and is_secret_name(name)
+
+
+def _in_options(fleet: Fleet, path: KeyPath, options: Mapping[str, Any]) -> Iterator[Finding]:
+    for name, value in options.items():
+        place = (*path, name)
+        if isinstance(value, Mapping):
+            yield from _in_options(fleet, place, value)
+            continue
+        text = fleet.written(*place) or value
+        if isinstance(text, str) and _is_secret(name, text):
+            yield Finding(
+                place,
+                f"a secret is written into the file: `{name}`",
+                help=f'take it from the environment, {name} = "${{BROKER_{name.upper()}}}"',
+                notes=(_COMMITTED,),
+            )
 
 
 @rule(
@@ -57,6 +98,7 @@ def password_in_file(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     "secret-readable-by-others",
     "warning",
     varies=True,
+    singly=True,
     reads=("fleet.env_file", "dashboard.token_file"),
 )
 def secret_readable_by_others(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:

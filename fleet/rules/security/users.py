@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from fleet.config.model import Fleet
 from fleet.machine import Machine
-from fleet.rules.brokers import SQLITE, broker_kind, is_decided_here
+from fleet.rules.brokers import embedded_file
 from fleet.rules.files import absolute
 from fleet.rules.finding import Finding, Mark
 from fleet.rules.registry import rule
@@ -52,15 +51,15 @@ def group_stays_root(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
         if changed and not group.user:
             yield Finding(
                 ("workers", name),
-                f'group "{name}" runs as root: only `user` makes a group something else',
-                related=(Mark(("workers", changed[0], "user"), "so the fleet is started by root"),),
-                help=f'user = "{fleet.workers[changed[0]].user}", for all of them in [defaults]',
+                f'group "{name}" has no `user`, and so runs as root',
+                related=(Mark(("workers", changed[0], "user"), "only a fleet started by root can do this"),),
+                help=f'user = "{fleet.workers[changed[0]].user}" here, or once for all groups in [defaults]',
             )
         elif group.user in _ROOT:
             yield Finding(
                 ("workers", name, "user"),
-                f'group "{name}" runs as root: a task that is tricked owns the machine',
-                help="a user of its own, without rights that its tasks don't need",
+                f'group "{name}" runs as root: whoever tricks one of its tasks owns the machine',
+                help="name a user that was made for it, with no more rights than its tasks need",
             )
 
 
@@ -90,7 +89,7 @@ def user_locked_out(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
         pool = "solo"
         user = "shop"
     """
-    file = _embedded_file(fleet)
+    file = embedded_file(fleet)
     users = {
         name: group.user for name, group in fleet.workers.items() if group.user and group.user not in _ROOT
     }
@@ -113,15 +112,6 @@ def user_locked_out(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
             help='url = "sqlite:////a/folder/of/that/user/broker.db", or a broker with a server',
             notes=("if root never starts this fleet, `user` does nothing: leave it out",),
         )
-
-
-def _embedded_file(fleet: Fleet) -> Path | None:
-    """None when the broker is another one, or when that is decided elsewhere."""
-    if broker_kind(fleet) != SQLITE or not is_decided_here(fleet):
-        return None
-    if fleet.broker.url is None:
-        return absolute(fleet, fleet.project.state_dir) / "broker.db"
-    return absolute(fleet, fleet.broker.url.partition("://")[2].partition("?")[0].removeprefix("/"))
 
 
 def _where_told(fleet: Fleet) -> tuple[Mark, ...]:

@@ -1,9 +1,10 @@
-"""What the habits of other languages look like to a TOML parser, and what to write instead."""
+"""Habits of other languages as a TOML parser sees them, and what to write instead."""
 
 from __future__ import annotations
 
 import re
 
+_TYPOGRAPHY = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb"
 _WORDS = {
     **dict.fromkeys(("true", "yes", "on"), "write true"),
     **dict.fromkeys(("false", "no", "off"), "write false"),
@@ -16,6 +17,7 @@ _REASONS = {
     "mutate immutable": "it is complete where it is written in { }: add the key there",
     "illegal character": 'a text on one line ends there with its quote; longer ones take """',
     "unescaped": "write \\\\ for a backslash, or put the text into single quotes",
+    "is not closed": "close the text with its quote",
     "unterminated": "close the text with its quote",
     'expected "\'"': "close the text with its quote",
     "unclosed array": "close the list with ], and part its elements by commas",
@@ -30,7 +32,12 @@ _REASONS = {
 
 def what_to_do(reason: str, line: str, column: int) -> str:
     """`reason` is the parser's; it gave up at `column` of `line`, counted from 1."""
-    words = _quotes(reason, line, column) or _colon(reason, line)
+    words = (
+        _odd_letter(reason, line, column)
+        or _quotes(reason, line, column)
+        or _colon(reason, line)
+        or _json(reason, line)
+    )
     known = (advice for part, advice in _REASONS.items() if part in reason)
     return words or next(known, "look at this place and a little before it: quotes, brackets, commas")
 
@@ -53,6 +60,9 @@ def _quotes(reason: str, line: str, column: int) -> str | None:
     if "invalid value" not in reason or not word:
         return None
     text = word.group()
+    if text[0] in _TYPOGRAPHY:
+        plain = text.strip(_TYPOGRAPHY)
+        return f'TOML has straight quotes only: "{plain}" (a text program has put others into their place)'
     return _WORDS.get(text.lower()) or f'a text needs quotes: "{text.strip(chr(34) + chr(39))}"'
 
 
@@ -61,3 +71,20 @@ def _colon(reason: str, line: str) -> str | None:
     if "after a key" in reason and pair:
         return f"TOML has `=` where YAML has a colon: {pair[1]} = {pair[2]}".rstrip()
     return None
+
+
+def _json(reason: str, line: str) -> str | None:
+    if "invalid statement" in reason and line.lstrip().startswith("{"):
+        return 'this is JSON: TOML has headers, [fleet], and lines such as app = "shop.tasks"'
+    return None
+
+
+def _odd_letter(reason: str, line: str, column: int) -> str | None:
+    """A letter or blank that only looks like a plain one, where TOML takes no other."""
+    letter = line[column - 1 : column]
+    if letter.isascii() or letter in _TYPOGRAPHY or not ("statement" in reason or "after a key" in reason):
+        return None
+    import unicodedata  # few files have one
+
+    name = unicodedata.name(letter, f"U+{ord(letter):04X}").lower()
+    return f"here is a {name}: type it anew, with plain letters and blanks"

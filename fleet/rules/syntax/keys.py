@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from fleet.rules.finding import Finding, KeyPath, Rename, Step
 from fleet.rules.registry import found_by_loader
@@ -67,19 +67,19 @@ def missing_key(path: KeyPath, description: str) -> Finding:
         concurrency = 200
     """
     table, name = dotted(path[:-1]), path[-1]
-    example = {"app": 'app = "shop.tasks"', "fleet": '[fleet]\napp = "shop.tasks"'}.get(str(name))
+    example = {
+        "app": 'for example: app = "shop.tasks"',
+        "fleet": 'begin the file with [fleet], and below it app = "shop.tasks", the module with the tasks',
+    }.get(str(name))
     where = "the route" if path[0] == "routes" else f"[{table}]" if table else "the file"
     what = "[fleet]" if path == ("fleet",) else f"`{name}`"
     label = None if path == ("fleet",) else f"{what} is missing"
-    return Finding(path, f"{where} needs {what}", label=label, help=_one_line(example) or description)
-
-
-def _one_line(example: str | None) -> str | None:
-    return f"for example: {example}".replace("\n", " / ") if example else None
+    advice = example or f"add `{name} = …`. {description}"
+    return Finding(path, f"{where} needs {what}", label=label, help=advice)
 
 
 @found_by_loader("FLT009", "overrides-nothing", "error", fix="safe")
-def overrides_nothing(path: KeyPath, declared: Sequence[str], guess: str | None) -> Finding:
+def overrides_nothing(path: KeyPath, declared: Collection[str], guess: str | None) -> Finding:
     """[env.NAME] overrides a group or queue that does not exist.
 
     An environment changes what is declared; it can't add groups or queues of its own, because then the

@@ -6,7 +6,9 @@ from fleet.config.model import POOLS
 from fleet.rules.finding import Finding, KeyPath, Step
 from fleet.rules.registry import found_by_loader
 
-POOL_ADVICE = "CPU-bound tasks: prefork; tasks that wait on the network: gevent"
+POOL_ADVICE = (
+    "CPU-bound tasks: prefork; tasks that wait on the network: gevent, or asyncio if they are async def"
+)
 
 
 @found_by_loader("FLT004", "invalid-value", "error", fix="safe")
@@ -43,9 +45,9 @@ def invalid_value(
 def unknown_pool(path: KeyPath, where: str, got: str, guess: str | None, steps: tuple[Step, ...]) -> Finding:
     """A pool that does not exist.
 
-    There are five: prefork (processes, for CPU-bound tasks), gevent and eventlet (green threads, for
-    tasks that wait), threads (for waiting code that can't be monkey-patched), and solo (the task runs in
-    the worker itself).
+    There are six: prefork (processes, for CPU-bound tasks), gevent and eventlet (green threads, for
+    tasks that wait), asyncio (for tasks that wait and are `async def`), threads (for waiting code that
+    can't be monkey-patched), and solo (the task runs in the worker itself).
 
     Bad:
 
@@ -64,7 +66,7 @@ def unknown_pool(path: KeyPath, where: str, got: str, guess: str | None, steps: 
 
 @found_by_loader("FLT007", "bad-unit", "error", fix="safe")
 def bad_unit(
-    path: KeyPath, where: str, kind: str, got: str, *, advice: str | None, steps: tuple[Step, ...], safe: bool
+    path: KeyPath, where: str, expected: str, got: str, *, advice: str, steps: tuple[Step, ...], safe: bool
 ) -> Finding:
     """A duration or size that can't be read.
 
@@ -82,10 +84,6 @@ def bad_unit(
         [workers.http]
         grace_period = "10m"
     """
-    expected = {
-        "duration": 'a duration such as "250ms", "30s", "5m", "2h" or "1d"',
-        "size": 'a size such as "512MiB" or "1.5GiB"',
-    }[kind]
     message = f"{where}: expected {expected}, got {got}"
     return Finding(path, message, help=advice, steps=steps, safe=safe)
 

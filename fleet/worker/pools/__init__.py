@@ -1,4 +1,4 @@
-"""Five ways to run up to `concurrency` deliveries at once, behind one small interface."""
+"""Six ways to run up to `concurrency` deliveries at once, behind one small interface."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from importlib import import_module
 from typing import Protocol
 
 from fleet.broker.delivery import Delivery
-from fleet.broker.turn import Turn
+from fleet.broker.loop_lock import LoopLock
 from fleet.spec import WorkerLaunch, WorkerSpec
-from fleet.worker.execution import Target
+from fleet.worker.app import App
+from fleet.worker.desk_channel import LoopEnd
 from fleet.worker.log import Log
 from fleet.worker.outcome import Outcome, Own
+from fleet.worker.progress import HeldUp
 from fleet.worker.reactor import Reactor
 
 POOLS = {
@@ -20,6 +22,7 @@ POOLS = {
     "threads": "fleet.worker.pools.threads:ThreadsPool",
     "gevent": "fleet.worker.pools.green:gevent_pool",
     "eventlet": "fleet.worker.pools.green:eventlet_pool",
+    "asyncio": "fleet.worker.pools.coroutine_pool:AsyncioPool",
     "prefork": "fleet.worker.pools.prefork:PreforkPool",
 }
 
@@ -34,15 +37,17 @@ class Host:
     """
 
     launch: WorkerLaunch
-    targets: dict[str, Target]  # empty where the app is imported elsewhere (prefork)
+    app: App  # one without tasks where it is imported elsewhere (prefork)
     reactor: Reactor
     log: Log
     done: Callable[[Delivery, Outcome], None]
     up: Callable[[dict[str, Own]], None]
     broken: Callable[[str], None]
     back: Callable[[list[Delivery]], None]
-    helm: Turn  # the loop's right to go on: whoever blocks it gives that away meanwhile
+    loop_lock: LoopLock  # the loop's right to go on: whoever blocks it gives that away meanwhile
     random: Callable[[], float]  # [0, 1)
+    begins: Callable[[Delivery], None] = lambda _delivery: None  # from any thread: it had to wait in the pool
+    remote: LoopEnd | None = None  # for Celery's remote control
 
 
 class Pool(Protocol):
@@ -68,6 +73,27 @@ class Pool(Protocol):
     def recall(self) -> list[Delivery]:
         """Take back what was submitted and has not started; there is no `done` for it."""
 
+    def look_for_begun(self) -> None:
+        """Call `on_begin` of what has begun meanwhile, where a process other than this one runs it."""
+
+    def missing(self, old: list[Delivery]) -> list[tuple[Delivery, str]]:
+        """Of some that it has had for long those that nobody is at, and why."""
+
+    def forget(self, delivery: Delivery) -> None:
+        """One that is missing has been settled: don't begin it any more."""
+
+    def terminate(self, delivery: Delivery, signum: int) -> None:
+        """End its task with that signal, where this pool can."""
+
+    def where(self) -> dict[Delivery, tuple[int, float]] | None:
+        """For any thread: which process runs what has begun, since when (monotonic); None: all of it runs here."""
+
+    def held_up(self, now: float) -> HeldUp | None:
+        """What holds up the event loop that its tasks share; for any thread. None where nothing does, or could."""
+
+    def warnings(self, now: float) -> tuple[str, ...]:
+        """What people should know of it although it works; for any thread."""
+
     def configure(self, spec: WorkerSpec) -> None:
         """Go on with changed settings (LIVE_SETTINGS). More may run than it allows by now: they finish."""
 
@@ -87,9 +113,26 @@ class Direct:
     def flush(self) -> None:
         """Nothing is kept back."""
 
+    def look_for_begun(self) -> None:
+        """Whoever runs it calls `on_begin` itself."""
 
-def owns(targets: dict[str, Target]) -> dict[str, Own]:
-    return {name: target.own for name, target in targets.items()}
+    def missing(self, _old: list[Delivery]) -> list[tuple[Delivery, str]]:
+        return []
+
+    def forget(self, _delivery: Delivery) -> None:
+        """Nothing is ever missing."""
+
+    def terminate(self, _delivery: Delivery, _signum: int) -> None:
+        """No thread can be ended from outside."""
+
+    def where(self) -> dict[Delivery, tuple[int, float]] | None:
+        return None
+
+    def held_up(self, _now: float) -> HeldUp | None:
+        return None
+
+    def warnings(self, _now: float) -> tuple[str, ...]:
+        return ()
 
 
 def make_pool(name: str, host: Host) -> Pool:

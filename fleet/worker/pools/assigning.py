@@ -1,17 +1,18 @@
-"""Which pool process gets which delivery, and gets rid of it again when another one could begin it sooner."""
+"""The assigner of prefork: which pool process gets which delivery, and loses it when another could begin it sooner."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 
 from fleet.broker.delivery import Delivery
+from fleet.clock import time
 from fleet.spec import WorkerSpec
+from fleet.worker import failure
 from fleet.worker.headers import task_of
 from fleet.worker.outcome import Outcome
 from fleet.worker.pools import Host
 from fleet.worker.pools.process import PoolProcess, Sent
-from fleet.worker.pools.windows import STUCK_SECONDS, Paces, fits, is_stuck
+from fleet.worker.pools.send_ahead import STUCK_SECONDS, Paces, fits, is_stuck
 
 
 class Assigner:
@@ -41,7 +42,7 @@ class Assigner:
 
     def configure(self, spec: WorkerSpec) -> None:
         # What the broker has forgotten must not be lost for having waited in a process.
-        self._ahead_is_safe = spec.acks != "early"
+        self._ahead_is_safe = spec.acks != "early" or spec.is_celery
 
     @property
     def ahead(self) -> int:
@@ -81,9 +82,18 @@ class Assigner:
                     self._watch(process)
             except OSError:
                 pass  # it has just died; its sentinel tells, and what it has is accounted for there
+            self._refuse_unsendable(process)
+
+    def _refuse_unsendable(self, process: PoolProcess) -> None:
+        refused, process.unsendable = process.unsendable, []
+        for delivery, error in refused:
+            why = f"it can't be handed to a pool process: {failure.reason(error)}"
+            self._host.done(delivery, Outcome("rejected", why))
+        if refused:
+            self._collect(process)  # it may have nothing else to do
 
     def ended(self, delivery: Delivery, outcome: Outcome) -> None:
-        if outcome.kind in ("succeeded", "retry", "failed"):
+        if outcome.kind in ("succeeded", "retry", "failed", "told"):
             self._paces.ended(task_of(delivery), outcome.wall_seconds)
 
     def rest(self, process: PoolProcess) -> None:

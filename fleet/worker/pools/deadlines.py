@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 
+from fleet.clock import time
 from fleet.worker.outcome import Outcome
 from fleet.worker.pools.process import PoolProcess
 from fleet.worker.reactor import Reactor
+
+_MOST_MISSED = 3  # time limits, one after the other, in which an idle process has not begun what it was sent
 
 
 class Deadlines:
@@ -59,6 +61,18 @@ class Deadlines:
         if deadline > now:
             self.look_at(deadline)
             return
+        before = process.sent
         self._seclude(process)
         if process.current is current:  # else it has ended at the last moment, or had not begun
-            self._kill(process, Outcome("failed", f"time limit {current.hard_limit:g}s exceeded"))
+            self._kill(
+                process,
+                Outcome(
+                    "failed",
+                    f"time limit {current.hard_limit:g}s exceeded",
+                    hard_limit_seconds=current.hard_limit,
+                ),
+            )
+        elif process.sent < before and process.count == 0:
+            process.missed += 1
+            if process.missed >= _MOST_MISSED:
+                self._kill(process, Outcome("lost", "the process that was to run it has stopped reading"))

@@ -9,16 +9,18 @@ from __future__ import annotations
 import ctypes
 import heapq
 import threading
-import time
 from itertools import count
 
-from fleet.tasks import SoftTimeLimitExceeded
+from fleet.clock import time
+from fleet.worker import limits
+from fleet.worker.limits import SoftError
 
 
 class Interrupts:
     """`Limits` for many threads at once; its own thread starts with the first limit."""
 
-    def __init__(self) -> None:
+    def __init__(self, soft_error: SoftError) -> None:
+        self.soft_error = soft_error
         self._deadlines: list[tuple[float, int]] = []  # a heap, with serials
         self._armed: dict[int, Interrupt] = {}  # by serial; whoever pops it decides
         self._serials = count()
@@ -90,14 +92,24 @@ class Interrupt:
 
     def throw(self) -> None:
         """From another thread."""
-        soft = self._soft
-
-        class Exceeded(SoftTimeLimitExceeded):
-            """CPython makes the instance, without arguments."""
-
-            def __init__(self) -> None:
-                super().__init__(f"soft time limit {soft:g}s exceeded")
-
-        Exceeded.__name__ = Exceeded.__qualname__ = SoftTimeLimitExceeded.__name__
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), ctypes.py_object(Exceeded))
+        take = limits.takers.get(self._thread)
+        if take is not None and take(self._soft or 0.0, in_its_thread=False):
+            self._thrown = True
+            return
+        exceeded = _without_arguments(self._interrupts.soft_error(self._soft or 0.0))
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), ctypes.py_object(exceeded))
         self._thrown = True
+
+
+def _without_arguments(error: BaseException) -> type[BaseException]:
+    """A class whose instance is as `error`: CPython makes the instance, without arguments."""
+    kind, arguments = type(error), error.args
+    if not arguments:
+        return kind
+
+    class Exceeded(kind):  # type: ignore[valid-type,misc]
+        def __init__(self) -> None:
+            super().__init__(*arguments)
+
+    Exceeded.__name__ = Exceeded.__qualname__ = kind.__name__
+    return Exceeded

@@ -9,26 +9,36 @@ then ends.
 from __future__ import annotations
 
 import contextlib
-import time
+import os
+import signal
 from collections import deque
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fleet.broker.delivery import Delivery
+from fleet.clock import time
 from fleet.spec import WorkerSpec
-from fleet.worker.headers import hard_limit_of, task_of
-from fleet.worker.outcome import Outcome, Own, Policy, default_policy, under
+from fleet.worker import stacks
+from fleet.worker.desk_channel import LoopEnd
+from fleet.worker.headers import hard_limit_of, label, task_of
+from fleet.worker.outcome import Outcome, Own, Policy, default_policy, under, with_limits
 from fleet.worker.pools import Host, child
 from fleet.worker.pools.assigning import Assigner
 from fleet.worker.pools.deadlines import Deadlines
 from fleet.worker.pools.forkserver import ForkServer
-from fleet.worker.pools.inspector import Inspector
 from fleet.worker.pools.process import PoolProcess, describe_exit
+from fleet.worker.pools.process_limits import ProcessLimits
+from fleet.worker.progress import LOST_SECONDS, HeldUp
 from fleet.worker.recycling import last_task
 
-_PATIENCE_AT_BIRTH = 3  # processes that die one after the other before they are up
-_PAUSE_AFTER_STILLBIRTH = 0.5  # seconds
+if TYPE_CHECKING:
+    from fleet.worker.pools.desk_process import DeskProcess
+
+_MOST_FAILED_STARTS = 3  # processes that die one after the other before they are up
+_PAUSE_AFTER_FAILED_START = 0.5  # seconds
 _CLOSE_SECONDS = 5.0
+_TO_SAY_WHERE_SECONDS = 0.5  # for the stacks of a process that is to be killed
+_NOT_DEADLY = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)
 _TASKS_AHEAD = 20  # a twentieth of its tasks before its last one a process gets a successor
 
 
@@ -44,8 +54,9 @@ class PreforkPool:
         self._policies: dict[str, Policy] = {}
         self._processes: dict[int, PoolProcess] = {}  # by pid
         self._waiting: deque[Delivery] = deque()  # for a process that is not there yet
-        self._stillbirths = 0
+        self._failed_starts = 0
         self._is_up = False
+        self._desk: DeskProcess | None = None
         self._assigner = Assigner(
             host,
             self._processes,
@@ -56,7 +67,7 @@ class PreforkPool:
         self._deadlines = Deadlines(
             host.reactor, self._processes, collect=self._collect, seclude=self._seclude, kill=self._kill
         )
-        self._inspector = Inspector(host, self._processes, self._replace, self._condemn)
+        self._limits = ProcessLimits(host, self._processes, self._replace, self._condemn)
         host.reactor.call_at(0.0, self._populate)
 
     @property
@@ -97,19 +108,91 @@ class PreforkPool:
             self._rest(process)  # it may have begun nothing
         return [*back, *waiting]
 
+    def look_for_begun(self) -> None:
+        for process in list(self._processes.values()):
+            self._collect(process)
+
+    def missing(self, old: list[Delivery]) -> list[tuple[Delivery, str]]:
+        """None: whoever is stuck before it has begun is replaced here, and what it should have begun counts."""
+        now = time.monotonic()
+        for process in list(self._processes.values()):
+            current = process.current
+            waits = (
+                current is not None and current.delivery in old and process.is_up and not process.dismissed
+            )
+            if waits and now - process.current_since >= LOST_SECONDS and not process.has_begun:
+                self._give_up(process)
+        return []
+
+    def forget(self, _delivery: Delivery) -> None:
+        """Nothing is ever missing."""
+
+    def held_up(self, _now: float) -> HeldUp | None:
+        return None
+
+    def warnings(self, _now: float) -> tuple[str, ...]:
+        return ()
+
+    def _give_up(self, process: PoolProcess) -> None:
+        """It does not begin what it was given."""
+        taken = process.take_back()
+        if not taken:
+            return  # it has begun in this moment
+        first = taken.pop(0)
+        self._host.back(taken)
+        process.dismissed = True
+        self._assigner.forget(process)
+        why = f"its pool process ({process.pid}) did not begin it for {LOST_SECONDS:.0f}s"
+        self._host.log.error(f"{label(first)} is lost: {why}; the process is replaced")
+        stacks.ask([process.pid])
+        self._host.reactor.call_at(time.monotonic() + _TO_SAY_WHERE_SECONDS, process.kill)
+        self._host.done(first, Outcome("lost", why))
+
+    def terminate(self, delivery: Delivery, signum: int) -> None:
+        for process in list(self._processes.values()):
+            current = process.current
+            if current is None or current.delivery is not delivery:
+                continue
+            if signum in _NOT_DEADLY:
+                os.kill(process.pid, signum)
+                return
+            self._seclude(process)
+            if process.current is current:
+                # A pool process holds off what ends others: the worker decides when a task ends.
+                signum = signal.SIGKILL if signum in child.HELD_OFF else signum
+                self._doom(process, Outcome("lost", "terminated", exit_signal=signum, told="revoked"))
+                os.kill(process.pid, signum)
+
+    def pids(self) -> dict[Delivery, int]:
+        """What has been submitted, and by which process it runs; -1: it has not begun."""
+        found: dict[Delivery, int] = {}
+        for process in list(self._processes.values()):
+            found |= dict.fromkeys(process.submitted(), -1) | dict.fromkeys(process.begun(), process.pid)
+        return found | dict.fromkeys(self._waiting, -1)
+
+    def where(self) -> dict[Delivery, tuple[int, float]] | None:
+        running = [(each, each.current) for each in list(self._processes.values())]
+        return {
+            sent.delivery: (process.pid, process.current_since)
+            for process, sent in running
+            if sent is not None and process.is_up
+        }
+
     def configure(self, spec: WorkerSpec) -> None:
         self._spec = spec
         self._policy = default_policy(spec)
-        self._policies = {name: under(self._policy, own) for name, own in self._owns.items()}
+        self._learn(self._owns)
         for process in self._processes.values():
             self._tell_policy(process)
         self._assigner.configure(spec)
         self._populate()
         self._dismiss_surplus()
-        self._inspector.configure(spec)
+        self._limits.configure(spec)
 
     def close(self) -> None:
         self._waiting.clear()
+        if self._desk is not None:
+            self._desk.close()
         for process in self._processes.values():
             self._unwatch(process)
             process.end()
@@ -134,7 +217,7 @@ class PreforkPool:
                 return
             self._processes[process.pid] = process
             self._watch(process)
-            self._host.reactor.watch(process.sentinel, partial(self._bury, process))
+            self._host.reactor.watch(process.sentinel, partial(self._reap, process))
             if self._policy != default_policy(self._host.launch.spec):
                 self._tell_policy(process)
 
@@ -183,7 +266,7 @@ class PreforkPool:
         with contextlib.suppress(KeyError, ValueError):
             self._host.reactor.unwatch(process.sentinel)
 
-    def _bury(self, process: PoolProcess) -> None:
+    def _reap(self, process: PoolProcess) -> None:
         """It has ended: take its last words, account for what it had begun, replace it."""
         self._processes.pop(process.pid, None)
         self._assigner.forget(process)
@@ -198,7 +281,7 @@ class PreforkPool:
         if process.is_up or process.dismissed:
             self._populate()
         else:
-            self._stillborn(code)
+            self._failed_to_start(code)
 
     def _hear_last_words(self, process: PoolProcess) -> None:
         with contextlib.suppress(OSError):
@@ -212,21 +295,24 @@ class PreforkPool:
 
     def _kill(self, process: PoolProcess, verdict: Outcome) -> None:
         """For what it runs. Never before `_seclude`: the next one would be hit as well."""
+        self._doom(process, verdict)
+        process.kill()
+
+    def _doom(self, process: PoolProcess, verdict: Outcome) -> None:
         process.dismissed = True
         self._assigner.forget(process)
         process.verdict = verdict
-        process.kill()
 
     def _condemn(self, process: PoolProcess, verdict: Outcome) -> None:
         self._seclude(process)
         self._kill(process, verdict)
 
-    def _stillborn(self, code: int) -> None:
-        self._stillbirths += 1
-        if self._stillbirths >= _PATIENCE_AT_BIRTH:
+    def _failed_to_start(self, code: int) -> None:
+        self._failed_starts += 1
+        if self._failed_starts >= _MOST_FAILED_STARTS:
             self._host.broken(f"a pool process {describe_exit(code)} before it was up")
             return
-        self._host.reactor.call_at(time.monotonic() + _PAUSE_AFTER_STILLBIRTH, self._populate)
+        self._host.reactor.call_at(time.monotonic() + _PAUSE_AFTER_FAILED_START, self._populate)
 
     # Talking with processes
 
@@ -247,27 +333,56 @@ class PreforkPool:
                 self._finished(process, *rest)
             elif kind == child.UP:
                 self._born(process, *rest)
+            elif kind == child.SHARED:
+                self._separate(*rest)
             else:
                 self._host.broken(*rest)
 
+    def _separate(self, what: str) -> None:
+        """Importing the app left something open in the fork server: begin anew with one that does not import it."""
+        if not self._fork_server.is_separate:
+            for each in self._processes.values():  # all from the same fork server, and end with it
+                each.dismissed = True
+            self._host.log.warning(
+                f"{what}: pool processes would share it, so each imports the app by itself, which takes more time "
+                'and memory. Open it in the task, or set opened_at_import = "share" if sharing does no harm'
+            )
+            self._fork_server.separate()
+
     def _collect(self, process: PoolProcess) -> None:
         for delivery, outcome in process.entries():
+            if outcome is None:
+                if delivery.on_begin is not None:
+                    delivery.on_begin()
+                continue
             self._assigner.ended(delivery, outcome)
             self._host.done(delivery, outcome)
         self._rest(process)
 
     def _born(self, process: PoolProcess, owns: dict[str, Own]) -> None:
         process.is_up = True
-        self._inspector.born(process)
-        self._stillbirths = 0
+        self._limits.born(process)
+        self._failed_starts = 0
         self._owns = owns
-        self._policies = {name: under(self._policy, own) for name, own in owns.items()}
+        self._learn(owns)
         if not process.dismissed:
             self._relieve_one()
         self._rest(process)
         if not self._is_up and all(each.is_up for each in self._processes.values()):
             self._is_up = True
+            if self._host.remote is not None:
+                self._open_desk(self._host.remote)
             self._host.up(owns)
+
+    def _open_desk(self, remote: LoopEnd) -> None:
+        from fleet.worker.pools.desk_process import DeskProcess
+
+        remote.pids_of = self.pids
+        self._desk = DeskProcess(self._fork_server, remote, self._host.reactor, self._host.log)
+
+    def _learn(self, owns: dict[str, Own]) -> None:
+        limited = with_limits(owns, self._spec)
+        self._policies = {name: under(self._policy, own) for name, own in limited.items()}
 
     def _finished(self, process: PoolProcess, serial: int, at: float, fields: tuple[Any, ...]) -> None:
         self._collect(process)  # what it ended before
@@ -289,5 +404,7 @@ class PreforkPool:
 
     def _hard_limit(self, delivery: Delivery) -> float | None:
         """Seconds; from the headers, since only the child decodes."""
+        if delivery.verdict is not None:
+            return None
         policy = self._policies.get(task_of(delivery), self._policy)
         return hard_limit_of(delivery, policy)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fleet.broker.consumer import Subscription
 from fleet.broker.delivery import Posting
 from fleet.broker.link import Delivery, Link
 from fleet.broker.producer import Producer
@@ -33,10 +34,21 @@ class Desk:
         # What `wait` watches besides the broker; tests write to it to wake it.
         self.wake_read, self.wake_write = os.pipe()
 
-    def link(self, *queues: QueueSpec, prefetch: int = 10, identity: str = "", connect: bool = True) -> Link:
+    def link(
+        self,
+        *queues: QueueSpec,
+        prefetch: int = 10,
+        identity: str = "",
+        connect: bool = True,
+        queue_order: str = "weighted",
+    ) -> Link:
         # Owners share one Redis with those of other tests: with an equal name they would free each other's claims.
         owner = identity or unique("worker")
-        link = Link(self.spec, queues or (self.queue,), prefetch=prefetch, identity=owner)
+        link = Link(
+            Subscription(
+                self.spec, queues or (self.queue,), prefetch=prefetch, identity=owner, queue_order=queue_order
+            )
+        )
         self._links.append(link)
         if connect:
             link.connect()
@@ -87,13 +99,7 @@ class Desk:
 
 
 def call(delivery: Delivery) -> Call:
-    return decode(
-        delivery.headers,
-        delivery.body,
-        content_type=delivery.content_type,
-        content_encoding=delivery.content_encoding,
-        accept=("json",),
-    )
+    return decode(delivery, accept=("json",))
 
 
 def first_arguments(deliveries: Sequence[Delivery]) -> list[Any]:

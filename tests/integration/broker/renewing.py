@@ -12,12 +12,13 @@ def main(pool: str, url: str, queue: str) -> None:
     from fleet.worker import monkey
 
     monkey.patch(pool)
+    from fleet.broker.consumer import Subscription
     from fleet.broker.link import Link
     from fleet.spec import BrokerSpec, QueueSpec
     from fleet.worker import unpatched
 
     sys.setswitchinterval(1e-5)  # that they meet often
-    link = Link(BrokerSpec(url), [QueueSpec(queue)], prefetch=10, identity=f"{queue}@renewing")
+    link = Link(Subscription(BrokerSpec(url), [QueueSpec(queue)], prefetch=10, identity=f"{queue}@renewing"))
     link.connect()
 
     def renew() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fleet.broker.delivery import Posting
-from fleet.broker.transports.leased import Claim, LeasedStore
+from fleet.broker.leased.store import Claim, LeasedStore
 from fleet.protocol import Encoded
 from tests.support import unique
 
@@ -32,7 +32,7 @@ class Stores:
 
 
 def sqlite_stores(folder: Path) -> Iterator[Stores]:
-    from fleet.broker.transports.sqlite_store import SqliteStore
+    from fleet.broker.sqlite.store import SqliteStore
 
     stores = Stores(lambda owner, lease: SqliteStore(folder / "broker.db", owner=owner, lease_seconds=lease))
     yield from _closing(stores)
@@ -41,7 +41,7 @@ def sqlite_stores(folder: Path) -> Iterator[Stores]:
 def redis_stores(url: str, **options: Any) -> Iterator[Stores]:
     import redis
 
-    from fleet.broker.transports.redis import RedisStore
+    from fleet.broker.redis import RedisStore
 
     stores = Stores(
         lambda owner, lease: RedisStore(url, owner=owner, lease_seconds=lease, transport_options=all)

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import socket
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import kombu
 import pytest
 
-from fleet.broker.transports.aliases import register
 from tests.conftest import Broker, make_broker
+from tests.integration.broker.clients import Client, Inbox, clients, put, queue
 from tests.support import eventually, unique
-
-register()
-
-Client = Callable[..., kombu.Connection]
 
 
 @pytest.fixture(params=["sqlite", "redis"])
@@ -28,18 +22,7 @@ def broker(request: pytest.FixtureRequest, short_folder: Path) -> Iterator[Broke
 
 @pytest.fixture
 def connect(broker: Broker) -> Iterator[Client]:
-    """Opens connections with fleet's transport; their keys have the broker's token in them."""
-    url = broker.url.replace("redis://", "fleet-redis://")
-    options = {"global_keyprefix": f"{broker.token}:"} if broker.name == "redis" else {}
-    opened = []
-
-    def connection(lease_seconds: float = 30.0) -> kombu.Connection:
-        opened.append(kombu.Connection(url, transport_options={**options, "lease_seconds": lease_seconds}))
-        return opened[-1]
-
-    yield connection
-    for each in opened:
-        each.close()
+    yield from clients(broker)
 
 
 @pytest.fixture
@@ -47,63 +30,10 @@ def connection(connect: Client) -> kombu.Connection:
     return connect()
 
 
-class Inbox:
-    """Consumes queues; keeps what comes, acknowledged unless told otherwise."""
-
-    def __init__(self, connection: kombu.Connection, *queues: kombu.Queue, ack: bool = True, **options: Any):
-        self.messages: list[kombu.Message] = []
-        self.bodies: list[Any] = []
-        self._connection, self._ack, self._no_ack = connection, ack, bool(options.get("no_ack"))
-        prefetch = options.pop("prefetch", None)
-        self.consumer = kombu.Consumer(
-            connection.channel(),
-            queues,
-            callbacks=[self._take],
-            accept=["json", "pickle", "text/plain"],
-            **options,
-        )
-        if prefetch:
-            self.consumer.qos(prefetch_count=prefetch)
-        self.consumer.consume()
-
-    def _take(self, body: Any, message: kombu.Message) -> None:
-        self.bodies.append(body)
-        self.messages.append(message)
-        if self._ack and not self._no_ack:
-            message.ack()
-
-    def drain(self, count: int) -> list[Any]:
-        """The bodies, once there are `count`."""
-
-        deadline = time.monotonic() + 10
-        while len(self.bodies) < count and time.monotonic() < deadline:
-            with suppress(TimeoutError):
-                self._connection.drain_events(timeout=0.2)
-        assert len(self.bodies) >= count, self.bodies
-        return self.bodies
-
-    def stays_at(self, count: int) -> bool:
-        with pytest.raises(TimeoutError):
-            self._connection.drain_events(timeout=0.2)
-        return len(self.bodies) == count
-
-
-def queue(
-    name: str = "", exchange: kombu.Exchange | None = None, key: str = "", **options: Any
-) -> kombu.Queue:
-    name = name or unique("q")
-    return kombu.Queue(name, exchange or kombu.Exchange(name, type="direct"), key or name, **options)
-
-
-def put(connection: kombu.Connection, target: kombu.Queue, body: object, **options: Any) -> None:
-    options = {"exchange": target.exchange, "routing_key": target.routing_key, **options}
-    kombu.Producer(connection.default_channel).publish(body, declare=[target], **options)
-
-
 # --- basic functionality --------------------------------------------------------------------------------
 
 
-def test_connects_and_says_so(connection: kombu.Connection) -> None:
+def test_a_kombu_connection_says_that_it_is_connected(connection: kombu.Connection) -> None:
     connection.connect()
     assert connection.connected
     connection.close()
@@ -132,7 +62,7 @@ def test_a_message_arrives_with_body_headers_and_properties(connection: kombu.Co
 
 
 @pytest.mark.parametrize("serializer", ["json", "pickle", "raw"])
-def test_every_serializer(connection: kombu.Connection, serializer: str) -> None:
+def test_a_message_survives_every_serializer(connection: kombu.Connection, serializer: str) -> None:
     q = queue()
     sent: Any = b"\x00\xff" if serializer == "raw" else {"x": 1}
     put(connection, q, sent, serializer=None if serializer == "raw" else serializer)
@@ -140,13 +70,13 @@ def test_every_serializer(connection: kombu.Connection, serializer: str) -> None
     assert (bytes(got.body) if serializer == "raw" else got.payload) == sent
 
 
-def test_a_compressed_message(connection: kombu.Connection) -> None:
+def test_a_compressed_message_arrives_whole(connection: kombu.Connection) -> None:
     q = queue()
     put(connection, q, "x" * 10_000, compression="zlib")
     assert Inbox(connection, q).drain(1) == ["x" * 10_000]
 
 
-def test_in_order(connection: kombu.Connection) -> None:
+def test_messages_arrive_in_the_order_they_were_sent(connection: kombu.Connection) -> None:
     q = queue()
     for number in range(20):
         put(connection, q, number)
@@ -168,7 +98,7 @@ def test_waiting_ends_with_the_timeout_that_kombus_callers_catch(connection: kom
     assert inbox.bodies == []
 
 
-def test_simple_queue_and_simple_buffer(connection: kombu.Connection) -> None:
+def test_simple_queues_and_buffers_put_and_get(connection: kombu.Connection) -> None:
     simple = connection.SimpleQueue(unique())
     simple.put("x")
     assert simple.qsize() == 1
@@ -246,7 +176,7 @@ def test_a_dead_clients_messages_come_back_when_its_lease_runs_out(connect: Clie
     first, q = connect(lease_seconds=0.5), queue()
     put(first, q, "x")
     Inbox(first, q, ack=False).drain(1)
-    first.transport._closed.set()  # as a killed process, it renews no more
+    first.transport._keeper.stop()  # as a killed process, it renews no more
     assert Inbox(connect(), q).drain(1) == ["x"]
 
 
@@ -261,7 +191,7 @@ def test_the_prefetch_count_is_a_limit(connection: kombu.Connection) -> None:
     assert inbox.drain(3) == [0, 1, 2]
 
 
-def test_acknowledging_several_at_once(connect: Client) -> None:
+def test_several_messages_are_acknowledged_at_once(connect: Client) -> None:
     first, q = connect(), queue()
     for number in range(3):
         put(first, q, number)
@@ -272,7 +202,7 @@ def test_acknowledging_several_at_once(connect: Client) -> None:
     assert Inbox(connect(), q).drain(1) == [2]
 
 
-def test_getting_one_by_one(connection: kombu.Connection) -> None:
+def test_basic_get_gives_one_message_after_the_other(connection: kombu.Connection) -> None:
     q = queue()(connection.default_channel)
     q.declare()
     assert q.get() is None
@@ -296,7 +226,7 @@ def test_a_cancelled_consumer_gets_nothing(connection: kombu.Connection) -> None
 # --- exchange types -------------------------------------------------------------------------------------
 
 
-def test_direct(connection: kombu.Connection) -> None:
+def test_a_direct_exchange_routes_by_the_exact_key(connection: kombu.Connection) -> None:
     exchange = kombu.Exchange(unique("ex"), type="direct")
     one, other = queue(exchange=exchange, key="one"), queue(exchange=exchange, key="other")
     first, second = Inbox(connection, one), Inbox(connection, other)
@@ -307,7 +237,7 @@ def test_direct(connection: kombu.Connection) -> None:
     assert (first.drain(1), second.drain(1)) == (["1"], ["2"])
 
 
-def test_topic(connection: kombu.Connection) -> None:
+def test_a_topic_exchange_routes_by_its_patterns(connection: kombu.Connection) -> None:
     exchange = kombu.Exchange(unique("ex"), type="topic")
     patterns = {"all": "#", "lazy": "lazy.#", "orange": "*.orange.*", "exact": "quick.orange.fox"}
     inboxes = {name: Inbox(connection, queue(exchange=exchange, key=key)) for name, key in patterns.items()}
@@ -326,7 +256,7 @@ def test_topic(connection: kombu.Connection) -> None:
         assert inbox.stays_at(len(expected))
 
 
-def test_fanout(connect: Client) -> None:
+def test_a_fanout_exchange_reaches_every_queue(connect: Client) -> None:
     exchange = kombu.Exchange(unique("ex"), type="fanout")
     sender, receivers = connect(), [connect(), connect()]
     inboxes = [Inbox(receiver, queue(exchange=exchange)) for receiver in receivers]
@@ -334,7 +264,7 @@ def test_fanout(connect: Client) -> None:
     assert [inbox.drain(1) for inbox in inboxes] == [["to all"], ["to all"]]
 
 
-def test_bindings_are_everybodys(connect: Client) -> None:
+def test_a_binding_holds_for_all_connections(connect: Client) -> None:
     """A queue that one process has bound gets what another one publishes."""
     exchange = kombu.Exchange(unique("ex"), type="topic")
     q = queue(exchange=exchange, key="a.*")
@@ -343,7 +273,7 @@ def test_bindings_are_everybodys(connect: Client) -> None:
     assert Inbox(connect(), q).drain(1) == ["x"]
 
 
-def test_unbinding(connection: kombu.Connection) -> None:
+def test_an_unbound_queue_gets_nothing_any_more(connection: kombu.Connection) -> None:
     exchange = kombu.Exchange(unique("ex"), type="direct")
     q = queue(exchange=exchange, key="k")
     inbox = Inbox(connection, q)
@@ -355,7 +285,7 @@ def test_unbinding(connection: kombu.Connection) -> None:
 # --- priorities -----------------------------------------------------------------------------------------
 
 
-def test_priorities(connection: kombu.Connection, broker: Broker) -> None:
+def test_messages_of_higher_priority_come_first(connection: kombu.Connection, broker: Broker) -> None:
     """On Redis numbered as kombu's own transport does, where 0 goes first; on SQLite as AMQP does."""
     q = queue()
     for priority in (6, 0, 9, 3):
@@ -366,7 +296,7 @@ def test_priorities(connection: kombu.Connection, broker: Broker) -> None:
     assert [message.properties["priority"] for message in inbox.messages] == inbox.bodies
 
 
-def test_in_order_within_a_priority(connection: kombu.Connection) -> None:
+def test_messages_of_one_priority_come_in_order(connection: kombu.Connection) -> None:
     q = queue()
     for number in range(6):
         put(connection, q, number, priority=3)

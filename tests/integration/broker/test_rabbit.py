@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
 import kombu
 import pytest
 
-from fleet.broker import stats
+from fleet.broker import passive_stats
+from fleet.broker.consumer import Subscription
 from fleet.broker.delivery import BrokerUnavailable, Posting, QueueMismatch
 from fleet.broker.link import Link
-from fleet.broker.rabbit import connection, publisher
-from fleet.broker.rabbit.consumers import Consumers
+from fleet.broker.open import queue_stats
+from fleet.broker.rabbitmq import confirmed_publisher as publisher
+from fleet.broker.rabbitmq import connection, delays, queues
+from fleet.broker.rabbitmq.delays import DelayQueues
+from fleet.broker.rabbitmq.queue_consumers import Consumers
 from fleet.broker.topology import delay_queue
 from fleet.protocol import Encoded
 from fleet.spec import BrokerSpec, RoutingSpec
@@ -61,15 +65,6 @@ def exists(desk: Desk, name: str) -> bool:
     with kombu.Connection(desk.broker.url) as client:
         try:
             client.default_channel.queue_declare(name, passive=True)
-        except client.channel_errors:
-            return False
-        return True
-
-
-def exchange_exists(desk: Desk, name: str) -> bool:
-    with kombu.Connection(desk.broker.url) as client:
-        try:
-            client.default_channel.exchange_declare(name, "fanout", passive=True)
         except client.channel_errors:
             return False
         return True
@@ -158,7 +153,7 @@ def test_what_never_started_is_not_counted(desk: Desk) -> None:
     assert call(again).args == ("x",)
 
 
-def test_what_was_started_is_counted(desk: Desk) -> None:
+def test_a_delivery_that_was_started_counts_as_an_attempt(desk: Desk) -> None:
     desk.send("x")
     for expected in (1, 2, 3):
         link = desk.link()
@@ -172,19 +167,47 @@ def test_what_was_started_is_counted(desk: Desk) -> None:
 # --- delays ---------------------------------------------------------------------------------------------
 
 
-def test_a_queue_of_a_delay_outlives_its_messages_and_then_goes(
+def test_delays_share_few_queues_which_are_asked_for_once(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each message renews its life: else it would end under the last one, and take that along."""
-    monkeypatch.setattr(publisher, "_DELAY_QUEUE_LINGERS", 300)
-    delay = 0.77  # no other test's
+    made: list[str] = []
+    make = DelayQueues._make
+
+    def noted(self: DelayQueues, name: str, *args: Any, **options: Any) -> None:
+        made.extend([] if name in self._made else [name])
+        make(self, name, *args, **options)
+
+    monkeypatch.setattr(DelayQueues, "_make", noted)
     link = desk.link()
-    for body in (1, 2, 3, 4):
-        desk.send(body, delay=delay)
-        time.sleep(0.4)  # the first one's life would be over before the last one is due
-    assert first_arguments(desk.receive(link, 4)) == [1, 2, 3, 4]
-    # Its exchange goes with it; asking for the queue itself would prolong its life.
-    eventually(lambda: not exchange_exists(desk, delay_queue(770)), within=15, message="gone when unused")
+    desk.send(1, 2, delay=0.11)
+    desk.send(3, delay=0.2)
+    assert sorted(first_arguments(desk.receive(link, 3))) == [1, 2, 3]
+    assert made == [delay_queue(200)]
+
+
+def test_before_rabbitmq_3_10_delays_wait_in_classic_queues(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (delays, queues):
+        monkeypatch.setattr(module, "hands_over_at_least_once", lambda _: False)
+    link = desk.link()
+    desk.send(1, delay=0.5)
+    assert first_arguments(desk.receive(link, within=30.0)) == [1]
+    assert exists(desk, "fleet.delay.classic.500ms")
+
+
+@pytest.mark.parametrize("arguments", [{}, QUORUM], ids=["classic", "quorum"])
+def test_a_delay_queue_that_somebody_has_deleted_is_made_again(vhost: str, arguments: dict[str, str]) -> None:
+    """In a vhost of its own: what others wait for in that queue goes with it."""
+    desk = Desk(Broker("amqp", vhost))
+    desk.queue = replace(desk.queue, arguments=arguments)
+    link = desk.link()
+    desk.send(1, delay=0.1)
+    assert first_arguments(desk.receive(link)) == [1]
+    delete_queue(desk, delay_queue(100))
+    desk.send(2, delay=0.1)
+    assert first_arguments(desk.receive(link)) == [2]
+    desk.close()
 
 
 # --- what the broker takes away -------------------------------------------------------------------------
@@ -243,18 +266,78 @@ def test_a_delivery_held_too_long_costs_the_connection_but_nothing_else(own_rabb
 
 def test_a_loop_that_is_blocked_keeps_its_connection_by_renewing(desk: Desk) -> None:
     spec = BrokerSpec(desk.broker.url, heartbeat_seconds=1.0)
-    link = Link(spec, [desk.queue], prefetch=5, identity="blocked")
+    link, silent = (
+        Link(Subscription(spec, [desk.queue], prefetch=5, identity=name)) for name in ("blocked", "silent")
+    )
     link.connect()
     desk.send("x")
     deliveries = desk.receive(link)
-    deadline = time.monotonic() + 5  # the broker hangs up after two heartbeats
-    while time.monotonic() < deadline:
+    silent.connect()
+
+    def hung_up_on_who_is_silent() -> bool:
         link.renew()
-        time.sleep(link.renew_every)
+        return _is_hung_up(silent)
+
+    eventually(hung_up_on_who_is_silent, within=30, message="the broker hangs up after two heartbeats")
+    silent.close()
     link.ack(deliveries)
     assert desk.nothing(link, 0.1)
     link.close()
     assert ready(desk, desk.queue.name) == 0
+
+
+def _is_hung_up(link: Link) -> bool:
+    """Whether the broker has closed the connection; its own heartbeats are read on the way."""
+    sock = link._line._connection.amqp.sock  # type: ignore[attr-defined]
+    try:
+        sock.setblocking(False)
+        while sock.recv(65536):
+            pass
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+@pytest.fixture
+def rabbit_url(request: pytest.FixtureRequest, short_folder: Any) -> Iterator[str]:
+    for broker in make_broker("amqp", request, short_folder):
+        yield broker.url
+
+
+def test_rabbitmq_gives_up_a_cut_link_within_two_heartbeats(rabbit_url: str) -> None:
+    """To it a cut link is a client that says nothing. It sends two beats in each heartbeat agreed to."""
+    declared = 3.0
+    opened = connection.AmqpConnection(BrokerSpec(rabbit_url, heartbeat_seconds=declared), name="cut")
+    sock, heard = opened.amqp.sock, b""
+    sock.settimeout(30)
+    with suppress(ConnectionResetError):
+        while data := sock.recv(65536):
+            heard += data
+    beats = heard.count(bytes([8, 0, 0, 0, 0, 0, 0, 0xCE]))
+    opened.close()
+    assert 0 < beats * opened.amqp.heartbeat / 2 <= 2 * declared
+    assert 3 * opened.amqp.heartbeat <= 2 * declared
+
+
+@pytest.mark.parametrize(("parameters", "declared"), [("", 30.0), ("", 2.0), ("?heartbeat=6", 6.0)])
+def test_fleet_gives_up_a_cut_link_within_two_heartbeats(
+    rabbit_url: str, parameters: str, declared: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = BrokerSpec(rabbit_url + parameters, heartbeat_seconds=30.0 if parameters else declared)
+    opened = connection.AmqpConnection(spec, name="cut")
+    looks = count(1)
+    now = 1000.0
+    monkeypatch.setattr("amqp.connection.monotonic", lambda: now)
+    opened.beat()  # the last thing that it hears: when it connected
+    with pytest.raises(BrokerUnavailable):
+        while next(looks) < 100:
+            now += opened.look_every_seconds
+            opened.beat()
+    opened.close()
+    # One more than it took: the last sign of life may have come just after a look.
+    assert next(looks) * opened.look_every_seconds <= 2 * declared
 
 
 @pytest.fixture
@@ -336,12 +419,16 @@ def test_every_wait_ends_when_the_broker_falls_silent(
     monkeypatch.setattr(publisher, "ANSWER_SECONDS", 3600.0)
     link = desk.link()
     desk.send("x")
+    link.retry(*desk.receive(link), delay_seconds=0, retries=1)  # opens the connection that publishes
     [delivery] = desk.receive(link)
     proxy.half_open()
     if waits_for == "an answer":
         raised = in_time(link.pause)
     else:
         raised = in_time(lambda: link.retry(delivery, delay_seconds=0, retries=1))
+        assert raised is None, "the message stays here, and who consumes finds out for itself"
+        assert link.held == 1
+        return
     assert isinstance(raised, BrokerUnavailable)
 
 
@@ -374,15 +461,15 @@ def test_reading_the_figures_of_a_frozen_broker_ends(
 ) -> None:
     desk, proxy = proxied
     desk.send("x")
-    passive = stats._passive
+    passive = passive_stats.passive
 
     def fall_silent_first(opened: Any, name: str) -> Any:
         proxy.half_open()
         return passive(opened, name)
 
-    monkeypatch.setattr(stats, "_passive", fall_silent_first)
+    monkeypatch.setattr(passive_stats, "passive", fall_silent_first)
     routing = RoutingSpec(desk.spec, (desk.queue,), ())
-    assert isinstance(in_time(lambda: stats.queue_stats(routing)), BrokerUnavailable)
+    assert isinstance(in_time(lambda: queue_stats(routing)), BrokerUnavailable)
 
 
 def test_heartbeats_are_on_by_default() -> None:
@@ -425,7 +512,7 @@ def test_a_queue_that_is_gone_swallows_nothing(desk: Desk) -> None:
 def test_publishing_by_a_connection_that_was_found_closed_is_an_error(desk: Desk) -> None:
     """A worker gives back what waited when it learns of that, and does so by the same connection."""
     link = connection.AmqpConnection(desk.spec, name="closed")
-    sender = publisher.AmqpPublisher(link)
+    sender = publisher.ConfirmedPublisher(link)
     link.amqp.collect()  # what py-amqp does when it reads that the broker closes
     with pytest.raises(BrokerUnavailable, match="the connection is closed"):
         sender.publish([Posting(desk.queue.name, Encoded(b"[]", {}, {}))])
@@ -434,13 +521,13 @@ def test_publishing_by_a_connection_that_was_found_closed_is_an_error(desk: Desk
 def test_a_batch_waits_for_its_confirms_together(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.send("declares the queue")
     waits: list[int] = []
-    original = publisher.AmqpPublisher._await_confirms
+    original = publisher.ConfirmedPublisher._await_confirms
 
-    def await_confirms(self: publisher.AmqpPublisher, most: int) -> None:
+    def await_confirms(self: publisher.ConfirmedPublisher, most: int) -> None:
         waits.append(most)
         original(self, most)
 
-    monkeypatch.setattr(publisher.AmqpPublisher, "_await_confirms", await_confirms)
+    monkeypatch.setattr(publisher.ConfirmedPublisher, "_await_confirms", await_confirms)
     desk.send(*range(400))
     assert waits == [0], "one wait for all"
     assert ready(desk, desk.queue.name) == 401, "a send that has returned is on the broker"
@@ -450,10 +537,10 @@ def test_a_message_that_cannot_be_written_is_the_only_one_that_fails(desk: Desk)
     desk.send("connects")
     bad = Posting(desk.queue.name, Encoded(b"[]", {}, {"reply_to": "x" * 300}))
     good = Posting(desk.queue.name, Encoded(b"[]", {}, {}))
-    with pytest.raises(ValueError, match="range"):
+    with pytest.raises(ValueError, match="255 bytes"):
         desk.producer().publish([good, bad], desk.queue)
     assert ready(desk, desk.queue.name) == 1
-    assert not desk.producer()._outlet._publisher._unconfirmed  # type: ignore[union-attr]
+    assert not desk.producer()._publisher._publisher._unconfirmed  # type: ignore[union-attr]
     desk.send("next")
 
 
@@ -487,7 +574,7 @@ def test_a_batch_is_written_and_read_many_messages_at_a_time(desk: Desk) -> None
     link = desk.link(prefetch=500)
     desk.send("connects")
     link.ack(desk.receive(link))
-    wire = counted(desk.producer()._outlet._connection)  # type: ignore[union-attr]
+    wire = counted(desk.producer()._publisher._connection)  # type: ignore[union-attr]
     desk.send(*range(500))
     assert wire.writes == 500 / publisher._AT_ONCE
     wire = counted(link._line._connection)  # type: ignore[attr-defined]

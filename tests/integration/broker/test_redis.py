@@ -17,12 +17,12 @@ import pytest
 import redis
 
 from fleet.broker.delivery import BrokerUnavailable, Posting
-from fleet.broker.lines import leased
+from fleet.broker.leased import consumer as leased
 from fleet.broker.link import Link
-from fleet.broker.stores import open_store
-from fleet.broker.transports.redis.connect import Server
-from fleet.broker.transports.redis.store import RedisStore
-from fleet.broker.transports.redis.waiting import Ears, List
+from fleet.broker.open import open_store
+from fleet.broker.redis.blocked_readers import BlockedReaders, List
+from fleet.broker.redis.connect import Server
+from fleet.broker.redis.store import RedisStore
 from fleet.spec import BrokerSpec
 from tests.brokers import OwnRedis, OwnServer, unavailable
 from tests.chaos.proxy import Proxy
@@ -75,7 +75,7 @@ def test_who_has_just_looked_needs_no_renewal(own_redis: OwnRedis, monkeypatch: 
 
 
 def test_who_looks_without_waiting_asks_once(own: Desk, own_redis: OwnRedis) -> None:
-    """A worker with a free slot that settles what ends: it must not open its ears each time."""
+    """A worker with a free slot that settles what ends: it must not open its readers each time."""
     link = own.link()
     link.wait(0, own.wake_read)
     before = asked(own_redis)
@@ -106,7 +106,7 @@ def test_a_message_that_wakes_an_idle_worker_is_there_after_one_question(
     """Then comes what it did not have to wait for: the ack, and listening again."""
     link = own.link(prefetch=1)
     own.producer()
-    assert link.wait(0.1, own.wake_read) == []  # its ears are open
+    assert link.wait(0.1, own.wake_read) == []  # its readers are open
     own.send("warm")
     link.ack(own.receive(link))
     assert link.wait(0.1, own.wake_read) == []
@@ -127,18 +127,18 @@ def test_what_is_moved_to_us_while_a_reservation_is_answered_is_not_left_lying(
     monkeypatch.setattr(leased, "_LOOK_AGAIN_SECONDS", 3600.0)
     link, late = own.link(), ["late"]
     own.producer()
-    collect = Ears.collect
+    collect = BlockedReaders.collect
 
-    def comes_first(ears: Ears) -> None:
-        if late and ears.may_have_moved():
+    def comes_first(readers: BlockedReaders) -> None:
+        if late and readers.may_have_moved():
             store = link._line._store  # type: ignore[attr-defined]
             eventually(store._wire.readable, within=5, message="the reservation to have run")
             own.send(late.pop())
-            [ear] = ears._ears.values()
-            eventually(ear.wire.readable, within=5, message="the message to be moved")
-        collect(ears)
+            [reader] = readers._readers.values()
+            eventually(reader.wire.readable, within=5, message="the message to be moved")
+        collect(readers)
 
-    monkeypatch.setattr(Ears, "collect", comes_first)
+    monkeypatch.setattr(BlockedReaders, "collect", comes_first)
     [delivery] = own.receive(link, within=5)
     assert delivery.headers["id"] == "late"
     assert not late
@@ -162,7 +162,7 @@ def test_room_for_a_few_more_is_not_asked_for_each_time(
     own: Desk, own_redis: OwnRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where tasks are short; after a moment it is."""
-    monkeypatch.setattr(leased, "_BATCH_SECONDS", 3600.0)
+    monkeypatch.setattr(leased, "_ASK_AGAIN_SECONDS", 3600.0)
     link = own.link(prefetch=100)
     own.send(*range(200))
     held = own.receive(link, 100)
@@ -174,7 +174,7 @@ def test_room_for_a_few_more_is_not_asked_for_each_time(
     assert asked(own_redis) - before == 1
     link.ack(held[25:26])
     assert link.wait(0, own.wake_read) == []
-    monkeypatch.setattr(leased, "_BATCH_SECONDS", 0.005)
+    monkeypatch.setattr(leased, "_ASK_AGAIN_SECONDS", 0.005)
     assert len(link.wait(10, own.wake_read)) == 1
 
 
@@ -261,7 +261,7 @@ def test_what_runs_is_not_started_again_by_a_reconnect(proxied: tuple[Desk, Prox
     link = desk.link()
     desk.send("runs")
     [running] = desk.receive(link)
-    link.wait(0.1, desk.wake_read)  # its ears are open
+    link.wait(0.1, desk.wake_read)  # its readers are open
     getattr(proxy, fault)()
     reconnect(link, desk)
     other = desk.link()
@@ -326,7 +326,7 @@ def test_what_was_claimed_as_the_connection_went_is_handed_out_after_it(
         unlisten(store)
 
     monkeypatch.setattr(RedisStore, "unlisten", cut_before)
-    link.wait(0.1, desk.wake_read)  # its ears are open
+    link.wait(0.1, desk.wake_read)  # its readers are open
     desk.send("x")
     reconnect(link, desk)
     assert not late
@@ -348,15 +348,17 @@ def silent(own_redis: OwnRedis) -> Iterator[tuple[RedisStore, Proxy]]:
     proxy.close()
 
 
-def test_ears_that_have_gone_silent_are_waited_for_once(
+def test_readers_that_have_gone_silent_are_waited_for_once(
     silent: tuple[RedisStore, Proxy], own_redis: OwnRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not one after the other: a worker of many queues would hang for minutes."""
     store, proxy = silent
     waits: list[List] = []
-    answer = Ears._answer
+    answer = BlockedReaders._answer
     monkeypatch.setattr(
-        Ears, "_answer", lambda ears, key, **how: (waits.append(key), answer(ears, key, **how))
+        BlockedReaders,
+        "_answer",
+        lambda readers, key, **how: (waits.append(key), answer(readers, key, **how)),
     )
     store.listen(["a", "b", "c"])
     proxy.half_open()
@@ -370,7 +372,7 @@ def test_ears_that_have_gone_silent_are_waited_for_once(
     assert len(store.reserve(["a", "b", "c"], 10)) == 1
 
 
-def test_when_the_ears_are_silent_nothing_is_asked_on_the_old_connection(
+def test_when_the_readers_are_silent_nothing_is_asked_on_the_old_connection(
     silent: tuple[RedisStore, Proxy],
 ) -> None:
     """It is silent too: what the worker wants to settle in that moment would wait for a second timeout."""
@@ -474,7 +476,7 @@ def test_tls_is_verified(tls_redis: TlsRedis) -> None:
     by_option = BrokerSpec(tls_redis.url, transport_options={"ssl": {"ssl_ca_certs": str(tls_redis.ca)}})
     desk = Desk(Broker("redis", tls_redis.url), {"transport_options": by_option.transport_options})
     link = desk.link()
-    link.wait(0.1, desk.wake_read)  # its ears speak TLS too
+    link.wait(0.1, desk.wake_read)  # its readers speak TLS too
     desk.send("x")
     assert first_arguments(desk.receive(link)) == ["x"]
     desk.close()

@@ -1,4 +1,4 @@
-"""Renewing from a real thread, as the worker's deputy does, beside a loop that is a green thread."""
+"""Renewing from a real thread, as the worker's keepalive does, beside a loop that is a green thread."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.broker
 
 
 @pytest.mark.parametrize("pool", ["gevent", "eventlet"])
-def test_neither_waits_for_ever(broker: Broker, pool: str) -> None:
+def test_neither_renewing_nor_settling_waits_for_ever(broker: Broker, pool: str) -> None:
     command = [sys.executable, "-m", "tests.integration.broker.renewing", pool, broker.url, broker.queue()]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(

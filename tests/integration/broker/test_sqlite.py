@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from fleet.broker.delivery import BrokerUnavailable
-from fleet.broker.stores import open_store
-from fleet.broker.transports import sqlite_file
-from fleet.broker.transports.sqlite_store import SqliteStore
+from fleet.broker.open import open_store
+from fleet.broker.sqlite import file as sqlite_file
+from fleet.broker.sqlite.store import SqliteStore
 from fleet.spec import BrokerSpec
 from tests.integration.broker.stores import bodies, postings, tags
 from tests.support import ROOT
@@ -29,8 +29,8 @@ PAGE = "x" * 4000
 BUSY = """
 import sys
 from pathlib import Path
-from fleet.broker.transports import sqlite_file
-from fleet.broker.transports.sqlite_store import SqliteStore
+from fleet.broker.sqlite import file as sqlite_file
+from fleet.broker.sqlite.store import SqliteStore
 from tests.integration.broker.stores import postings, tags
 
 path, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fleet.broker.delivery import Posting
+from fleet.broker.leased.store import Claim
 from tests.integration.broker.stores import (
     Stores,
     bodies,
@@ -64,7 +65,7 @@ def test_earlier_queues_first_then_higher_priority(stores: Stores) -> None:
     assert bodies(store.reserve([first, second], 10)) == ["9", "5", "2", "0", "b"]
 
 
-def test_what_is_acked_is_gone(stores: Stores, queue: str) -> None:
+def test_an_acknowledged_message_is_gone_from_the_store(stores: Stores, queue: str) -> None:
     store, other = stores.open("a"), stores.open("b")
     store.publish(postings(queue, "1", "2"))
     claims = store.reserve([queue], 10)
@@ -115,6 +116,32 @@ def test_claims_of_a_dead_owner_are_ready_at_once_and_counted(stores: Stores, qu
     assert bodies(again) == ["1", "2", "3"]
     assert [claim.attempt for claim in again] == [2, 2, 1]
     assert dead.ack(tags(claims)) == 0
+
+
+@pytest.mark.parametrize("ends", ["dies", "lapses"])
+def test_a_last_attempt_counts_only_for_whom_its_owner_held_alone(
+    stores: Stores, queue: str, ends: str
+) -> None:
+    """Who reserves one beside what runs may be killed by that before it can give it back."""
+    other = stores.open("other")
+    other.last_attempt = 3
+    other.publish(postings(queue, "last", "first"))
+    for _ in range(2):
+        other.release(tags(other.reserve([queue], 1)))
+
+    def attempts_after(held: int, owner: str) -> list[int]:
+        dead = stores.open(owner, lease_seconds=0.2 if ends == "lapses" else 30.0)
+        assert len(dead.reserve([queue], held)) == held
+        if ends == "dies":
+            other.release_owner(owner, 3)
+        found: list[Claim] = []
+        eventually(lambda: found.extend(other.reserve([queue], 10)) or len(found) == 2)
+        other.release(tags(found), counted=False)
+        return [claim.attempt for claim in sorted(found, key=lambda claim: claim.message.body, reverse=True)]
+
+    assert attempts_after(2, "held both") == [3, 2]
+    assert attempts_after(2, "held both again") == [3, 3]
+    assert attempts_after(1, "held one") == [4, 3]
 
 
 def test_the_lease_of_one_that_cannot_renew_is_kept_by_another(stores: Stores, queue: str) -> None:
@@ -183,7 +210,7 @@ def test_a_renewed_lease_holds(stores: Stores, queue: str) -> None:
     assert living.ack(tags(kept)) == 1
 
 
-def test_renew_from_another_thread(stores: Stores, queue: str) -> None:
+def test_leases_are_renewed_from_another_thread(stores: Stores, queue: str) -> None:
     store = stores.open()
     store.publish(postings(queue, "1"))
     claims = store.reserve([queue], 1)
@@ -227,7 +254,7 @@ def test_a_delayed_message_waits_for_its_time(stores: Stores, queue: str) -> Non
     assert store.stats(queue).delayed == 0
 
 
-def test_nothing_waits_nothing_changes(stores: Stores, queue: str) -> None:
+def test_a_store_without_delayed_messages_expects_no_change(stores: Stores, queue: str) -> None:
     store = stores.open()
     store.declare(queue)
     assert store.reserve([queue], 1) == []
@@ -342,10 +369,40 @@ def test_reconnecting_keeps_the_claims(stores: Stores, queue: str) -> None:
     assert store.ack(tags(claims)) == 1
 
 
-def test_closing_gives_back(stores: Stores, queue: str) -> None:
+def test_closing_a_store_gives_back_its_claims(stores: Stores, queue: str) -> None:
     store, other = stores.open("a"), stores.open("b")
     store.publish(postings(queue, "1"))
     store.reserve([queue], 1)
     store.listen([queue])
     store.close()
     assert bodies(other.reserve([queue], 1)) == ["1"]
+
+
+def test_delayed_messages_are_listed_by_when_they_are_due_and_one_can_be_cancelled(stores: Stores) -> None:
+    store, queue = stores.open(), stores.queue()
+    for body, delay in (("late", 900.0), ("soon", 300.0), ("sooner", 200.0)):
+        store.publish([posting._replace(delay_seconds=delay) for posting in postings(queue, body)])
+    store.publish(postings(queue, "now"))
+    found = store.delayed(queue, 2)
+    assert bodies([each.claim for each in found]) == ["sooner", "soon"]
+    assert [each.state for each in found] == ["delayed", "delayed"]
+    assert found[1].due_at - found[0].due_at == pytest.approx(100, abs=2)
+    assert store.cancel(queue, "soon")
+    assert not store.cancel(queue, "soon")
+    assert not store.cancel(queue, "now"), "it is not delayed"
+    assert bodies([each.claim for each in store.delayed(queue, 10)]) == ["sooner", "late"]
+    assert (store.stats(queue).delayed, store.stats(queue).ready) == (2, 1)
+
+
+def test_a_message_is_found_by_its_id_wherever_it_waits(stores: Stores) -> None:
+    store, one, two = stores.open(), stores.queue("one"), stores.queue("two")
+    store.publish(postings(one, *(f"m{number}" for number in range(20))))
+    store.publish([posting._replace(delay_seconds=500.0) for posting in postings(two, "later")])
+    found, complete = store.find([one, two], "m17", 10_000)
+    assert complete
+    assert (found.state, found.claim.queue, bodies([found.claim])) == ("waiting", one, ["m17"])
+    found, _ = store.find([one, two], "later", 10_000)
+    assert (found.state, found.claim.queue) == ("delayed", two)
+    assert store.find([one, two], "nothing", 10_000) == (None, True)
+    assert store.find([one], "later", 10_000) == (None, True)
+    assert bodies(store.reserve([one], 20)) == [f"m{number}" for number in range(20)], "all are still there"

@@ -20,6 +20,7 @@ from benchmarks.scaling import QUICK_CELLS
 from benchmarks.scenarios import SCENARIOS
 from tests.support import alive, eventually
 
+OURS = ("fleet", "fleet_celery")
 ALL = [each for scenario in SCENARIOS.values() for each in scenario.contenders]
 
 
@@ -27,7 +28,7 @@ ALL = [each for scenario in SCENARIOS.values() for each in scenario.contenders]
 def test_names_are_unique_and_every_scenario_has_a_quick_one_of_fleet(name: str) -> None:
     keys = [contender.key for contender in SCENARIOS[name].contenders]
     assert len(set(keys)) == len(keys)
-    assert any(contender.library == "fleet" for contender in SCENARIOS[name].chosen(quick=True))
+    assert any(contender.library in OURS for contender in SCENARIOS[name].chosen(quick=True))
     assert SCENARIOS[name].chosen(quick=False) == list(SCENARIOS[name].contenders)
 
 
@@ -39,11 +40,13 @@ def test_quick_names_none_that_is_gone() -> None:
 def test_every_contender_has_a_command_and_a_pinned_library(contender: Contender) -> None:
     command = contender.command("q", Path("/folder"))
     assert command[0] == contender.python
-    assert contender.library in {"fleet", "raw", *peers.versions()}
+    assert contender.library in {*OURS, "raw", *peers.versions()}
     assert contender.environment("url", "q", Path("/marks"))["BENCH_QUEUE"] == "q"
 
 
-def test_help_and_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_benchmark_command_explains_itself_and_refuses_wrong_options(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0
@@ -91,7 +94,7 @@ def test_what_does_not_come_is_an_error() -> None:
     wait_for(lambda: time.monotonic() > 0, 0.0, "now")
 
 
-def test_the_spread_of_latencies() -> None:
+def test_latencies_are_told_with_their_spread() -> None:
     assert spread([each * 1_000_000 for each in range(1, 101)]) == {"p50_ms": 50.5, "p99_ms": 100}
     assert spread([3_000_000], "extra_") == {"extra_p50_ms": 3, "extra_p99_ms": 3}
 

@@ -43,7 +43,7 @@ def session(tmp_path: Path, found: Results) -> Session:
     return Session(Brokers(tmp_path, ""), found, tmp_path / "out.json", quick=False)
 
 
-def test_all_in_turn_and_again() -> None:
+def test_a_session_runs_all_contestants_in_turn_and_again() -> None:
     assert [step.contender.name for step in planned(Runs())] == ["a", "b", "c", "a", "b", "c"]
     assert [step.contender.name for step in planned(Runs(), 1, brokers=("redis",))] == ["a", "b"]
     assert [step.contender.name for step in planned(Runs(), 1, match="MQ: C")] == ["c"]

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from fleet.broker import producer as module
-from fleet.broker.delivery import BrokerUnavailable, Posting
+from fleet.broker.delivery import BrokerUnavailable, Posting, Refused
 from fleet.broker.producer import Producer
 from fleet.protocol import Encoded
 from fleet.spec import BrokerSpec, QueueSpec
@@ -43,7 +43,7 @@ class Gated:
 @pytest.fixture
 def outlet(monkeypatch: pytest.MonkeyPatch) -> Gated:
     outlet = Gated()
-    monkeypatch.setattr(module, "open_outlet", lambda _: outlet)
+    monkeypatch.setattr(module, "open_publisher", lambda _: outlet)
     return outlet
 
 
@@ -123,3 +123,22 @@ def test_who_is_interrupted_leaves_the_others_to_themselves(senders: Senders, ou
     out = {body for batch in outlet.batches for body in batch}
     assert {body for body, error in results.items() if error is None} == out
     assert sum(error is not None for error in results.values()) == len(results) - len(out)
+
+
+def test_what_the_broker_has_taken_of_a_batch_is_not_sent_again(senders: Senders, outlet: Gated) -> None:
+    """It named those that it refused; all others are there already."""
+
+    def publish(postings: Sequence[Posting]) -> None:
+        Gated.publish(outlet, postings)
+        if refused := [each for each in postings if each.message.body == b"bad"]:
+            raise Refused("full", refused)
+
+    outlet.publish = publish  # type: ignore[method-assign]
+    sent = senders.start("first", "x", "bad", "y")
+    outlet.let.release(100)
+    for body in ("first", "x", "y"):
+        sent[body].result(10)
+    with pytest.raises(Refused) as caught:
+        sent["bad"].result(10)
+    assert [each.message.body for each in caught.value.postings] == [b"bad"]
+    assert sorted(body for batch in outlet.batches for body in batch) == ["bad", "first", "x", "y"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fleet.broker.delivery import Death, Delivery
-from fleet.broker.reposting import deferred, obituary, retried, seconds_until_due
+from fleet.broker.reposting import dead_letter, deferred, retried, seconds_until_due
 from fleet.protocol import Call, encode
 
 
@@ -36,10 +36,10 @@ def test_transit_headers_and_properties_stay_behind() -> None:
     assert message.properties == {"correlation_id": "1", "priority": 5, "delivery_mode": 2}
 
 
-def test_an_obituary_says_why_where_and_how_often() -> None:
+def test_an_dead_letter_says_why_where_and_how_often() -> None:
     delivery = arrived()
     delivery.attempt = 4
-    posting = obituary(delivery, Death("boom", "http/0", 7.0, "T" * 20_000 + "end", 9), "q.dead")
+    posting = dead_letter(delivery, Death("boom", "http/0", 7.0, "T" * 20_000 + "end", 9), "q.dead")
     death = posting.message.headers["x-fleet-death"]
     assert posting.queue == "q.dead"
     assert (death["reason"], death["worker"], death["queue"], death["attempt"]) == ("boom", "http/0", "q", 4)

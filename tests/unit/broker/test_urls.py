@@ -28,7 +28,7 @@ from fleet.broker.urls import mask_url, scheme, sqlite_path
         ("", ""),
     ],
 )
-def test_masked(url: str, shown: str) -> None:
+def test_a_password_in_a_url_is_masked(url: str, shown: str) -> None:
     assert mask_url(url) == shown
 
 
@@ -50,11 +50,11 @@ def test_no_quoted_password_survives(password: str) -> None:
         ("memory://", "memory"),
     ],
 )
-def test_families(url: str, family: str) -> None:
+def test_a_url_belongs_to_the_family_of_its_scheme(url: str, family: str) -> None:
     assert scheme(url) == family
 
 
-def test_paths_of_the_embedded_broker() -> None:
+def test_a_sqlite_url_gives_the_path_of_its_file() -> None:
     assert sqlite_path("sqlite:////var/lib/b.db") == Path("/var/lib/b.db")
     assert sqlite_path("sqlite:///data/b.db") == Path("data/b.db")
     assert sqlite_path("sqlite:///data/50%25 #1/b.db") == Path("data/50%25 #1/b.db")

@@ -173,7 +173,7 @@ def test_apply_puts_each_text_where_it_belongs(cuts: list[tuple[int, int, str]])
         ("[x]\na = 1\n[y]\nb = 1", ("y",), "[x]\na = 1\n"),
     ],
 )
-def test_dropping(text: str, path: tuple[str | int, ...], left: str) -> None:
+def test_a_fix_that_drops_a_key_takes_its_line(text: str, path: tuple[str | int, ...], left: str) -> None:
     assert applied(text, Drop(path)) == left
 
 

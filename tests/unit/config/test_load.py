@@ -146,7 +146,7 @@ def test_the_same_finding_from_two_environments_is_one() -> None:
     assert [(each.code, each.environments) for each in loaded.diagnostics] == [("FLT004", ())]
 
 
-def test_lint_ignores_and_severities() -> None:
+def test_lint_ignores_checks_and_changes_severities() -> None:
     text = GOOD.replace("200", "8")
     assert codes(of(text)) == ["FLT303"]
     assert codes(of(text + '\n[lint]\nignore = ["FLT303"]\n')) == []
@@ -178,7 +178,7 @@ def test_an_ignore_comment_is_not_unused_because_of_the_machine_or_another_mista
 
 def test_what_leaves_no_fleet_can_not_be_ignored() -> None:
     text = GOOD.replace("concurrency = 200", "concurency = 200  # fleet: ignore[FLT003]")
-    assert codes(of(text + '[lint]\nignore = ["FLT003"]\n')) == ["FLT003"]
+    assert codes(of(text + '[lint]\nignore = ["FLT003"]\n')) == ["FLT003", "FLT012"]
 
 
 def test_rules_can_be_left_out() -> None:
@@ -205,7 +205,9 @@ def test_unreadable_files_say_why(tmp_path: Path) -> None:
         load(tmp_path / "latin")
 
 
-def test_which_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_is_found_here_or_in_a_parent_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("FLEET_FILE", raising=False)
     (tmp_path / "a/b").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "a/b")

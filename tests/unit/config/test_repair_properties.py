@@ -96,8 +96,10 @@ def test_models_and_pydantic_agree_on_any_value_anywhere() -> None:
     assert told == {True, False}
 
 
-def test_the_whole_of_the_contract_is_clean() -> None:
-    loaded = check(from_bytes(EVERYTHING.encode(), Path("fleet.toml")), environ={}, machine=a_machine())
+def test_the_whole_of_the_contract_is_clean(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("LANG=C\n")
+    (tmp_path / ".env").chmod(0o600)
+    loaded = check(from_bytes(EVERYTHING.encode(), tmp_path / "fleet.toml"), environ={}, machine=a_machine())
     assert [each.message for each in loaded.diagnostics] == []
 
 
@@ -119,7 +121,7 @@ def test_a_line_lost_doubled_or_moved(data: st.DataObject) -> None:
 
 @settings(max_examples=250, deadline=None)
 @given(st.data())
-def test_wrong_values_and_names(data: st.DataObject) -> None:
+def test_wrong_values_and_names_are_found_without_hiding_each_other(data: st.DataObject) -> None:
     lines = list(LINES)
     pairs = [index for index, line in enumerate(lines) if "=" in line and not line.startswith(("#", "["))]
     for _ in range(data.draw(st.integers(1, 6))):
@@ -173,5 +175,5 @@ def test_pieces_of_toml_cut_out_of_and_put_into_wrong_files(data: st.DataObject)
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, len(EVERYTHING) - 1), st.text(max_size=3))
-def test_a_letter_typed_anywhere(at: int, typed: str) -> None:
+def test_a_letter_typed_anywhere_never_raises(at: int, typed: str) -> None:
     inspect(EVERYTHING[:at] + typed.encode("utf-8", "replace").decode() + EVERYTHING[at + 1 :])

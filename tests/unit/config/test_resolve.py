@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from fleet.config import replicas, routing, state_dir, worker_spec
+from fleet.config import routing, state_dir, worker_spec
 from fleet.config.load import load
 from fleet.config.model import Fleet
+from fleet.config.resolve_groups import fleet_state
 from fleet.config.source import Unreadable
+from fleet.fleet_state import Autoscale
 from fleet.spec import QueueSpec, RouteSpec
 from tests.unit.rules.fixtures import a_machine
 
@@ -42,7 +44,7 @@ env = { A = "group", C = "c" }
 
 
 def a_fleet(folder: Path, extra: str = "") -> Fleet:
-    (folder / ".env").write_text("# c\nexport A=file\nB='x # y'\nC = 1 # one\nnonsense\n")
+    (folder / ".env").write_text("# c\nexport A=file\nB='x # y'\nC = 1 # one\n")
     (folder / "fleet.toml").write_text(FILE + extra)
     loaded = load(folder / "fleet.toml", machine=a_machine(), environ={}, rules=False)
     assert loaded.fleet is not None, loaded.diagnostics
@@ -90,7 +92,7 @@ def test_producers_get_queues_and_routes_in_order(tmp_path: Path) -> None:
         ("solo", "5", 1),
     ],
 )
-def test_concurrency(tmp_path: Path, pool: str, wanted: str, expected: int) -> None:
+def test_concurrency_resolves_to_a_number(tmp_path: Path, pool: str, wanted: str, expected: int) -> None:
     extra = f'\n[workers.h]\nqueues = ["q"]\npool = "{pool}"\nconcurrency = {wanted}\n'
     assert worker_spec(a_fleet(tmp_path, extra), "h", machine=a_machine()).concurrency == expected
 
@@ -100,12 +102,13 @@ def test_default_concurrency_is_the_cpus(tmp_path: Path) -> None:
     assert worker_spec(a_fleet(tmp_path, extra), "h", machine=a_machine()).concurrency == 8
 
 
-def test_replicas(tmp_path: Path) -> None:
+def test_replicas_resolve_to_a_number_or_to_bounds(tmp_path: Path) -> None:
     fleet = a_fleet(tmp_path, '\n[workers.h]\nqueues = ["q"]\npool = "solo"\nreplicas = 3\n')
-    assert replicas(fleet, "g") == (1, 4)
-    assert replicas(fleet, "h") == (3, 3)
-    with pytest.raises(KeyError):
-        replicas(fleet, "none")
+    assert [fleet.workers[name].replica_bounds() for name in ("g", "h")] == [(1, 4), (3, 3)]
+    state = fleet_state(fleet, machine=a_machine())
+    assert [group.replicas for group in state.groups] == [1, 3]
+    assert state.groups[0].autoscale == Autoscale(min=1, max=4)
+    assert state.groups[1].autoscale is None
 
 
 @pytest.mark.parametrize(
@@ -117,12 +120,12 @@ def test_replicas(tmp_path: Path) -> None:
         ("redis://h/1", "redis://h/1"),
     ],
 )
-def test_broker_urls(tmp_path: Path, url: str, expected: str) -> None:
+def test_a_relative_sqlite_url_is_made_absolute(tmp_path: Path, url: str, expected: str) -> None:
     fleet = a_fleet(tmp_path, f'\n[broker]\nurl = "{url}"\n')
     assert routing(fleet).broker.url == expected.format(folder=tmp_path)
 
 
-def test_url_file(tmp_path: Path) -> None:
+def test_the_broker_url_is_read_from_its_file(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("amqp://u:p@h//\n")
     assert routing(a_fleet(tmp_path, '\n[broker]\nurl_file = "secret"\n')).broker.url == "amqp://u:p@h//"
     with pytest.raises(Unreadable, match=r"broker\.url_file: can't read /run/none: No such file"):
@@ -131,3 +134,12 @@ def test_url_file(tmp_path: Path) -> None:
 
 def test_state_dir_is_beside_the_file(tmp_path: Path) -> None:
     assert state_dir(a_fleet(tmp_path)).root == tmp_path / ".fleet"
+
+
+@pytest.mark.parametrize(
+    ("url", "seconds"),
+    [("amqp://h", 30.0), ("amqp://h?heartbeat=6", 6.0), ("amqp://h?heartbeat=x", 30.0), ("redis://h", 30.0)],
+)
+def test_the_heartbeat_of_the_broker_url_counts(tmp_path: Path, url: str, seconds: float) -> None:
+    fleet = a_fleet(tmp_path, f'\n[broker]\nurl = "{url}"\n')
+    assert routing(fleet).broker.heartbeat_seconds == seconds

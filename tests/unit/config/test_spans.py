@@ -69,7 +69,7 @@ def agrees(text: str) -> None:
 
 
 @pytest.mark.parametrize("shape", TRICKY)
-def test_tricky_shapes(shape: str) -> None:
+def test_spans_are_found_in_tricky_shapes_of_toml(shape: str) -> None:
     agrees(TRICKY[shape])
 
 
@@ -126,7 +126,7 @@ def documents(draw: st.DrawFn) -> str:
 
 @settings(max_examples=400, deadline=None)
 @given(documents())
-def test_any_document(text: str) -> None:
+def test_every_key_of_any_document_has_its_span(text: str) -> None:
     try:
         tomli.loads(text)
     except tomli.TOMLDecodeError:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from fleet.config.fix import mend
 from fleet.config.load import Loaded
-from fleet.config.locate import locate
 from fleet.config.parse import Parsed, parse
+from fleet.config.positions import locate
 from fleet.config.source import Source, from_bytes
 from fleet.config.toml11 import newer_syntax
 from fleet.rules import catalogue

@@ -24,7 +24,7 @@ from fleet.config.units import format_duration, format_size, parse_duration, par
         (0, 0),
     ],
 )
-def test_durations(value: object, seconds: float) -> None:
+def test_a_duration_is_parsed_to_its_length(value: object, seconds: float) -> None:
     assert parse_duration(value) == timedelta(seconds=seconds)
 
 
@@ -49,7 +49,7 @@ def test_durations(value: object, seconds: float) -> None:
         "9" * 30 + "d",
     ],
 )
-def test_no_durations(value: object) -> None:
+def test_a_text_that_is_no_duration_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="duration"):
         parse_duration(value)
 
@@ -58,23 +58,23 @@ def test_no_durations(value: object) -> None:
     ("value", "size"),
     [("512MiB", 2**29), ("1.5GiB", 3 * 2**29), ("512MB", 512_000_000), ("1kB", 1000), ("7B", 7), (7, 7)],
 )
-def test_sizes(value: object, size: int) -> None:
+def test_a_size_is_parsed_to_its_bytes(value: object, size: int) -> None:
     assert parse_size(value) == size
 
 
 @pytest.mark.parametrize("value", ["", "512", "512 MiB", "512M", "512mib", -1, 1.5, True, None])
-def test_no_sizes(value: object) -> None:
+def test_a_value_that_is_no_size_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="size"):
         parse_size(value)
 
 
 @given(st.integers(0, 10**9))
-def test_durations_read_back(milliseconds: int) -> None:
+def test_a_formatted_duration_is_parsed_to_the_same_length(milliseconds: int) -> None:
     duration = timedelta(milliseconds=milliseconds)
     assert parse_duration(format_duration(duration)) == duration
 
 
-def test_sizes_for_people() -> None:
+def test_a_size_is_formatted_with_a_binary_unit() -> None:
     assert [format_size(size) for size in (0, 1023, 2**29, 3 * 2**29)] == ["0B", "1023B", "512MiB", "1.5GiB"]
 
 
@@ -106,9 +106,9 @@ def test_sizes_for_people() -> None:
         ("string_type", False, ("false", True)),
         ("tuple_type", "http", (["http"], True)),
         ("pool", "Gevent", ("gevent", True)),
-        ("pool", "asyncio", None),
-        ("pool", "processes", None),
+        ("pool", "processes", ("prefork", True)),
+        ("pool", "twisted", None),
     ],
 )
-def test_guesses(kind: str, value: object, meant: object) -> None:
+def test_a_wrong_unit_is_guessed_at(kind: str, value: object, meant: object) -> None:
     assert guess(kind, value) == meant

@@ -37,7 +37,7 @@ def expanded(text: str, **environ: str) -> str | list[str]:
         ("${ONE}${TWO}", [f"environment variable `{name}` is not set" for name in ("ONE", "TWO")]),
     ],
 )
-def test_forms(text: str, expected: str | list[str]) -> None:
+def test_each_form_of_variable_is_expanded(text: str, expected: str | list[str]) -> None:
     assert expanded(text, A="a", EMPTY="") == expected
 
 

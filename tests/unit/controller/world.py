@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from fleet.controller.desired import Accepted, Group, RolloutPolicy
-from fleet.controller.observe import SeenWorker, State
-from fleet.controller.plan import Action, Drain, Kill, Start, Tell, plan, settled
+from fleet.controller.observed.observe import SeenWorker, State
+from fleet.controller.rollout.plan import Action, Drain, Kill, Start, Tell, plan, settled
+from fleet.fleet_state import FleetState, Group, RolloutPolicy
 from fleet.spec import BrokerSpec, QueueSpec, RoutingSpec, WorkerSpec
 
 BOOT_SECONDS = 0.5
@@ -37,8 +37,8 @@ def group(
     return Group(spec, replicas, policy or RolloutPolicy(), singleton)
 
 
-def fleet(*groups: Group) -> Accepted:
-    return Accepted("shop", "/srv", "/srv/.fleet", 0.0, RoutingSpec(BROKER, (QueueSpec("q"),), ()), groups)
+def fleet(*groups: Group) -> FleetState:
+    return FleetState("shop", "/srv", "/srv/.fleet", 0.0, RoutingSpec(BROKER, (QueueSpec("q"),), ()), groups)
 
 
 def worker(
@@ -60,8 +60,8 @@ class World:
     hung: set[str] = field(default_factory=set)
     deadlines: dict[str, float] = field(default_factory=dict)  # program → when its state changes by itself
 
-    def apply(self, actions: list[Action], desired: Accepted | None = None) -> None:
-        """`desired` is where those told find what to go by."""
+    def apply(self, actions: list[Action], effective: FleetState | None = None) -> None:
+        """`effective` is where those told find what to go by."""
         for action in actions:
             match action:
                 case Start():
@@ -70,7 +70,7 @@ class World:
                     self._drain(action)
                 case Kill():
                     self._kill(action)
-                case Tell() if desired is not None and (group := desired.group(action.group)):
+                case Tell() if effective is not None and (group := effective.group(action.group)):
                     self._tell(action, group)
 
     def _start(self, action: Start) -> None:
@@ -146,11 +146,11 @@ class World:
         else:
             self._change(seen, State.READY, started=seen.started, ready_since=self.now, been_up=True)
 
-    def run(self, desired: Accepted, *, steps: int = 400, seconds: float = 0.5) -> bool:
+    def run(self, effective: FleetState, *, steps: int = 400, seconds: float = 0.5) -> bool:
         """Plan and apply until settled (True) or out of steps (False)."""
         for _ in range(steps):
-            if settled(desired, self.workers, self.now):
+            if settled(effective, self.workers, self.now):
                 return True
-            self.apply(plan(desired, self.workers, self.now), desired)
+            self.apply(plan(effective, self.workers, self.now), effective)
             self.tick(seconds)
         return False

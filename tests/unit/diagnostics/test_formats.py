@@ -43,7 +43,7 @@ def test_concise_is_one_line_each() -> None:
     assert RENDERERS["concise"]([PLAIN._replace(message="two\nlines")]).count("\n") == 1
 
 
-def test_github_commands() -> None:
+def test_github_gets_one_workflow_command_for_each_finding() -> None:
     notice, error, warning = RENDERERS["github"](ALL).splitlines()
     assert notice.startswith(
         "::notice file=a/fleet.toml,line=1,endLine=1,col=1,endColumn=10,title=FLT102 unconsumed-queue::"
@@ -59,7 +59,7 @@ def test_github_properties_can_not_be_broken_out_of() -> None:
     assert line.startswith("::notice file=a%2Cline=9%3A%3Ab%0A.toml,line=1,")
 
 
-def test_gitlab_entries() -> None:
+def test_gitlab_gets_one_entry_with_a_fingerprint_for_each_finding() -> None:
     entries = json.loads(RENDERERS["gitlab"](ALL))
     assert [entry["severity"] for entry in entries] == ["info", "critical", "minor"]
     for entry in entries:
@@ -77,7 +77,7 @@ def test_gitlab_knows_a_mistake_again_when_lines_move_and_tells_two_apart() -> N
     assert len(set(fingerprints([PLAIN, moved, FULL]))) == 3
 
 
-def test_junit() -> None:
+def test_junit_has_a_failing_case_for_each_error() -> None:
     suites = ET.fromstring(RENDERERS["junit"](ALL))
     assert (suites.get("tests"), suites.get("failures")) == ("3", "1")
     cases = suites.findall("testsuite/testcase")
@@ -95,7 +95,7 @@ def test_junit_of_nothing_is_a_test_that_passed() -> None:
     assert (suites.get("tests"), suites.get("failures")) == ("1", "0")
 
 
-def test_sarif() -> None:
+def test_sarif_results_refer_to_their_rules_and_places() -> None:
     log: dict[str, Any] = json.loads(RENDERERS["sarif"](ALL))
     assert log["version"] == "2.1.0"
     (run,) = log["runs"]
@@ -112,7 +112,7 @@ def test_sarif() -> None:
 
 
 @pytest.mark.parametrize("found", [[], ALL])
-def test_sarif_by_its_own_schema(found: list[Diagnostic]) -> None:
+def test_sarif_is_right_by_its_own_schema(found: list[Diagnostic]) -> None:
     schema = npm_file("@microsoft/jest-sarif", "1.0.0-beta.0", "package/lib/schemas/sarif-2.1.0-rtm.5.json")
     check = fastjsonschema.compile(json.loads(schema.read_text()))
     log = json.loads(RENDERERS["sarif"](found))

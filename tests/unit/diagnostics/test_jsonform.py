@@ -6,7 +6,7 @@ from fleet.diagnostics import Diagnostic, Edit, Fix, Span
 from fleet.diagnostics.jsonform import render
 
 
-def test_the_shape_of_the_contract() -> None:
+def test_the_json_report_has_the_contracts_shape() -> None:
     found = Diagnostic(
         code="FLT302",
         name="green-pool-default-concurrency",
@@ -41,6 +41,6 @@ def test_the_shape_of_the_contract() -> None:
     assert {key: entry[key] for key in expected} == expected
 
 
-def test_nothing_found() -> None:
+def test_the_json_report_of_no_findings_is_empty() -> None:
     report = json.loads(render([], "f"))
     assert report == {"file": "f", "errors": 0, "warnings": 0, "diagnostics": []}

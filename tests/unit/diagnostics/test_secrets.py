@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 
-from fleet.diagnostics.secrets import mask
+from fleet.diagnostics.secrets import mask, mask_lines, mask_prose
 
 
 @pytest.mark.parametrize(
@@ -24,14 +26,70 @@ from fleet.diagnostics.secrets import mask
         ('token_file = "/run/token"', 'token_file = "/run/token"'),
         ('API_TOKEN = "${API_TOKEN}"', 'API_TOKEN = "${API_TOKEN}"'),
         ('routing_key = "images"', 'routing_key = "images"'),
+        ('url = "amqp://bob:p/w#x@localhost/v"', 'url = "amqp://bob:***@localhost/v"'),
+        ('url = "redis://:a b\'c@h:1/0" # hm', 'url = "redis://:***@h:1/0" # hm'),
+        ('url = "redis://h:${PORT:-6379}/0"', 'url = "redis://h:${PORT:-6379}/0"'),
+        ('url = "redis://h:1/0?auth=x&db=1"', 'url = "redis://h:1/0?auth=***&db=1"'),
+        ('url = "user:hunter2@h"', 'url = "***"'),
+        ('url = "amqp://u:${PASSWORD:?ask the vault}@h"', 'url = "amqp://u:${PASSWORD:?ask the vault}@h"'),
+        ("API_KEY = 12345678", "API_KEY = ***"),
+        ("x = { PASSWORD = 1.5, b = 2 }", "x = { PASSWORD = ***, b = 2 }"),
+        ('tokens = ["a", { b = "]" }] # c', "tokens = *** # c"),
+        ('password = """a"""', 'password = """***"""'),
+        ("use_token = true", "use_token = true"),
+        ("STRIPE_KEY = 'abc'", "STRIPE_KEY = '***'"),
         ("", ""),
     ],
 )
-def test_masks(line: str, masked: str) -> None:
+def test_a_secret_in_a_line_is_masked(line: str, masked: str) -> None:
     assert mask(line).text == masked
 
 
-def test_columns_follow() -> None:
+def test_a_secret_may_go_over_lines() -> None:
+    lines = ["PASSWORD = [", '  "topsecret",', "] # end", 'key = """', "x", '"""', "secret = '''", "y", "'''"]
+    shown = [masked.text for masked in mask_lines(lines)]
+    assert shown == [
+        "PASSWORD = ***",
+        "***",
+        "*** # end",
+        'key = """',
+        "x",
+        '"""',
+        "secret = '''",
+        "***",
+        "'''",
+    ]
+
+
+@pytest.mark.parametrize("text", ["a" * 200_000, "_" * 200_000, "token" * 400, '"' * 2000 + "a://" * 2000])
+def test_long_words_cost_no_more_than_their_length(text: str) -> None:
+    counted = 0
+
+    def count(*_: object) -> None:
+        nonlocal counted
+        counted += 1
+
+    sys.setprofile(count)
+    try:
+        mask_lines([text])
+    finally:
+        sys.setprofile(None)
+    assert counted < 10 * len(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("amqp://u:***@h//: refused, ask a@b", "amqp://u:***@h//: refused, ask a@b"),
+        ('got "redis://:a b@h", expected', 'got "redis://:***@h", expected'),
+        ("can't reach redis://h:6379/0: it's down", "can't reach redis://h:6379/0: it's down"),
+    ],
+)
+def test_a_url_in_prose_ends_with_its_word(text: str, shown: str) -> None:
+    assert mask_prose(text) == shown
+
+
+def test_columns_of_a_masked_line_follow_the_text() -> None:
     masked = mask('"redis://u:hunter2@h"')
     assert [masked.column(c) for c in (0, 11, 18, 19)] == [0, 11, 14, 15]
     assert masked.column(13) <= 14

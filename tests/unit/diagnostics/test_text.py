@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from fleet.diagnostics import Diagnostic, Related, Span
 from fleet.diagnostics.excerpt import cells, excerpt
+from fleet.diagnostics.secrets import mask_lines
 from fleet.diagnostics.text import Style, render, summary
 
 TEXT = '[queues.img]\nworkload = "cpu"\n\n[workers.img]\n\tpool = "gevent"\n'
@@ -24,7 +25,7 @@ def a_finding(**changes: object) -> Diagnostic:
     return Diagnostic(**{**given_values, **changes})  # type: ignore[arg-type]
 
 
-def test_a_finding_with_everything() -> None:
+def test_a_finding_is_rendered_with_all_that_it_may_have() -> None:
     found = a_finding(
         label="here",
         help="a long advice that does not fit into one line of a narrow terminal, so it is wrapped",
@@ -57,7 +58,7 @@ def test_colours_only_when_asked_for() -> None:
     assert "\x1b[31;1merror[FLT307]\x1b[0m" in coloured
 
 
-def test_nothing_found_is_nothing_said() -> None:
+def test_text_of_no_findings_is_empty() -> None:
     assert render([], TEXT, "f", Style()) == ""
 
 
@@ -79,12 +80,12 @@ def test_secrets_are_masked_and_the_mark_follows() -> None:
 
 def test_wide_letters_take_two_cells() -> None:
     line = 'name = "日本" # x'
-    shown = excerpt([line], Span(1, 8, 1, 12), 80)
+    shown = excerpt(mask_lines([line]), Span(1, 8, 1, 12), 80)
     assert (shown.start, shown.length) == (7, 6)
 
 
 def test_control_characters_do_not_reach_the_terminal() -> None:
-    assert "\x1b" not in excerpt(["a = '\x1b[2J'"], Span(1, 1, 1, 2), 80).text
+    assert "\x1b" not in excerpt(mask_lines(["a = '\x1b[2J'"]), Span(1, 1, 1, 2), 80).text
 
 
 @given(
@@ -94,7 +95,7 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
     st.integers(20, 120),
 )
 def test_an_excerpt_fits_and_its_mark_is_inside(line: str, column: int, length: int, width: int) -> None:
-    shown = excerpt([line], Span(1, column, 1, column + length), width)
+    shown = excerpt(mask_lines([line]), Span(1, column, 1, column + length), width)
     assert cells(shown.text) <= width + 1
     assert 0 <= shown.start <= width
     assert shown.length >= 1
@@ -102,4 +103,4 @@ def test_an_excerpt_fits_and_its_mark_is_inside(line: str, column: int, length: 
 
 
 def test_a_span_behind_the_last_line_shows_an_empty_one() -> None:
-    assert excerpt(["a = 1"], Span(3, 1, 3, 1), 80).text == ""
+    assert excerpt(mask_lines(["a = 1"]), Span(3, 1, 3, 1), 80).text == ""

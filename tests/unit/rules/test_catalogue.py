@@ -45,7 +45,18 @@ def test_names_and_codes_are_unique_and_well_formed() -> None:
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", rule.name)
         assert (
             rule.subject[0]
-            == {"0": "s", "1": "q", "2": "r", "3": "p", "4": "c", "5": "r", "6": "s", "7": "o"}[rule.code[3]]
+            == {
+                "0": "s",
+                "1": "q",
+                "2": "r",
+                "3": "p",
+                "4": "c",
+                "5": "r",
+                "6": "s",
+                "7": "o",
+                "8": "s",
+                "9": "b",
+            }[rule.code[3]]
         )
 
 

@@ -15,9 +15,43 @@ from fleet.config.toml import to_key, to_toml
 from fleet.rules import catalogue
 from tests.unit.rules.fixtures import FOLDER, a_machine
 
-# Need more than a file: a shell, an environment without gevent, an app, a broker, a cgroup.
-ELSEWHERE = {"FLT001", "FLT206", "FLT308", "FLT407", "FLT606", "FLT704", "FLT705"}
-RABBIT_ONLY = ("FLT104", "FLT506", "FLT508", "FLT510")
+# Need more than a file: a shell, an environment without gevent, an app, a broker, a cgroup, a run.
+ELSEWHERE = {
+    "FLT001",
+    "FLT206",
+    "FLT308",
+    "FLT319",
+    "FLT320",
+    "FLT323",
+    "FLT407",
+    "FLT606",
+    "FLT704",
+    "FLT705",
+    "FLT715",
+    "FLT716",
+    "FLT717",
+    "FLT718",
+    "FLT719",
+    "FLT810",
+    "FLT808",  # ten of what its examples show
+    "FLT905",
+}
+RABBIT_ONLY = {
+    *(
+        "FLT104",
+        "FLT105",
+        "FLT106",
+        "FLT107",
+        "FLT108",
+        "FLT117",
+        "FLT119",
+        "FLT120",
+        "FLT121",
+        "FLT123",
+        "FLT124",
+    ),
+    *("FLT506", "FLT508", "FLT510"),
+}
 COMPUTING = ("images", "reports", "video")
 RULES = [code for code in catalogue() if code not in ELSEWHERE]
 

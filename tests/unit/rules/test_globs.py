@@ -39,7 +39,7 @@ def test_what_is_covered_never_matches_alone(general: str, special: str) -> None
         ("", "a", False),
     ],
 )
-def test_by_hand(general: str, special: str, expected: bool) -> None:
+def test_one_glob_covers_another_in_these_cases(general: str, special: str, expected: bool) -> None:
     assert covers(general, special) is expected
 
 

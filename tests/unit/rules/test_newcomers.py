@@ -30,7 +30,7 @@ def shown(path: Path, *, colour: bool = False) -> str:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_what_a_newcomer_sees(path: Path) -> None:
+def test_the_page_for_a_newcomers_file_is_the_one_that_was_read(path: Path) -> None:
     text = shown(path)
     assert text == path.with_suffix(".txt").read_text(encoding="utf-8")
     assert all(len(line) <= 80 for line in text.splitlines())

@@ -9,11 +9,11 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.controller.desired import Autoscale, Group
-from fleet.controller.scaling_limits import Room
-from fleet.controller.scaling_need import hold_seconds
+from fleet.controller.autoscale.need import hold_seconds
+from fleet.controller.autoscale.room import Room
+from fleet.fleet_state import Autoscale, Group
 from fleet.simulation.figures import figures
-from fleet.simulation.load import Load, Piece
+from fleet.simulation.load_file import Load, Piece
 from fleet.simulation.world import History, World, fixed
 from fleet.spec import QueueSpec
 from tests.unit.controller.world import group

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fleet.spec import ProgramSpec
-from fleet.supervisor import transport
+from fleet.supervisor import rpc_call
 from fleet.supervisor.client import SupervisorClient
 
 PLAIN = ProgramSpec("g", "n", ("/bin/true",), "/", {}, "/n.log")
@@ -17,7 +17,7 @@ def test_an_older_supervisor_understands_programs_that_need_nothing_new(
 ) -> None:
     """The controller is replaced first in an upgrade; a field that is not known there is refused."""
     sent = []
-    monkeypatch.setattr(transport, "call", lambda _socket, _method, argument, _seconds: sent.append(argument))
+    monkeypatch.setattr(rpc_call, "call", lambda _socket, _method, argument, _seconds: sent.append(argument))
     SupervisorClient(Path("s")).add(PLAIN)
     assert "preload" not in json.loads(sent[0])
     assert ProgramSpec.from_dict(json.loads(sent[0])) == PLAIN

@@ -7,11 +7,11 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.supervisor.logfile import LONGEST_LINE, TAIL_BYTES, TAIL_LINES, LogFile
+from fleet.supervisor.logfile import LONGEST_LINE, TAIL_BYTES, TAIL_LINES, RotatedLog
 
 
-def test_written_in_order_over_rotations(tmp_path: Path) -> None:
-    log = LogFile(str(tmp_path / "x.log"), max_bytes=10, backups=3)
+def test_a_log_is_in_order_over_its_rotations(tmp_path: Path) -> None:
+    log = RotatedLog(str(tmp_path / "x.log"), max_bytes=10, backups=3)
     for number in range(6):
         log.write(b"%09d\n" % number)
     log.close()
@@ -24,7 +24,7 @@ def test_written_in_order_over_rotations(tmp_path: Path) -> None:
 def test_goes_on_after_what_is_there(tmp_path: Path) -> None:
     path = tmp_path / "x.log"
     path.write_bytes(b"before\n")
-    log = LogFile(str(path), max_bytes=8)
+    log = RotatedLog(str(path), max_bytes=8)
     log.write(b"1\n")
     log.write(b"2\n")
     assert (tmp_path / "x.log.1").read_bytes() == b"before\n1\n"
@@ -34,7 +34,7 @@ def test_goes_on_after_what_is_there(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_gone_is_survived_and_a_new_one_used(tmp_path: Path) -> None:
     path = tmp_path / "logs" / "x.log"
-    log = LogFile(str(path), max_bytes=4)
+    log = RotatedLog(str(path), max_bytes=4)
     log.write(b"lost\n")
     path.parent.mkdir()
     log.write(b"kept\n")
@@ -49,7 +49,7 @@ def test_a_folder_that_is_gone_is_survived_and_a_new_one_used(tmp_path: Path) ->
 
 def test_closing_reopens_by_name(tmp_path: Path) -> None:
     path = tmp_path / "x.log"
-    log = LogFile(str(path))
+    log = RotatedLog(str(path))
     log.write(b"1\n")
     path.rename(tmp_path / "moved")
     log.close()
@@ -59,7 +59,7 @@ def test_closing_reopens_by_name(tmp_path: Path) -> None:
 
 @given(st.lists(st.binary(max_size=3000), max_size=12))
 def test_the_tail_is_the_end_and_small(chunks: list[bytes]) -> None:
-    log = LogFile("/nonexistent/x.log")
+    log = RotatedLog("/nonexistent/x.log")
     for chunk in chunks:
         log.write(chunk)
     tail = log.tail()

@@ -28,5 +28,5 @@ def test_urgently_without_a_first_sends_both_apart():
     )
 
 
-def test_at_once():
+def test_a_process_that_is_stopped_at_once_gets_sigkill_alone():
     assert at_once(10.0) == (Step(10.0, SIGKILL),)

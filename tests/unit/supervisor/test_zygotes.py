@@ -44,5 +44,5 @@ def test_what_each_program_has_for_itself_does_not_count(change: dict[str, Any])
         {"nice": 3},
     ],
 )
-def test_what_a_fork_inherits_does(change: dict[str, Any]) -> None:
+def test_programs_that_differ_in_what_a_fork_inherits_share_no_zygote(change: dict[str, Any]) -> None:
     assert kind_of(replace(PROGRAM, **change)) != kind_of(PROGRAM)

@@ -17,7 +17,7 @@ from fleet.tasks.routing import from_spec
 from fleet.tasks.task import Task
 
 
-class Outlet:
+class Publisher:
     """Keeps what is published; each step apart."""
 
     def __init__(self) -> None:
@@ -42,12 +42,12 @@ resize = Task("shop.resize", _resize)
 
 
 @pytest.fixture
-def outlet(monkeypatch: pytest.MonkeyPatch) -> Iterator[Outlet]:
+def outlet(monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
     queues = (QueueSpec("images"), QueueSpec("urgent"))
     spec = RoutingSpec(BrokerSpec("memory://send-many"), queues, (RouteSpec(("*",), "images"),))
-    outlet = Outlet()
+    outlet = Publisher()
     monkeypatch.setattr(sending, "routing", lambda: from_spec(spec, Path("fleet.toml")))
-    monkeypatch.setattr(producers, "open_outlet", lambda broker: outlet)
+    monkeypatch.setattr(producers, "open_publisher", lambda broker: outlet)
     monkeypatch.setattr(producers, "_producer", None)
     yield outlet
 
@@ -57,7 +57,7 @@ def arguments(posting: Posting) -> tuple[list[Any], dict[str, Any]]:
     return args, kwargs
 
 
-def test_a_call_is_a_tuple_or_a_dict(outlet: Outlet) -> None:
+def test_a_call_is_a_tuple_or_a_dict(outlet: Publisher) -> None:
     ids = resize.send_many([("a.png",), ["b.png"], {"path": "c.png", "width": 320}])
     assert [arguments(posting) for posting in outlet.postings] == [
         (["a.png"], {}),
@@ -68,12 +68,12 @@ def test_a_call_is_a_tuple_or_a_dict(outlet: Outlet) -> None:
     assert len(set(ids)) == 3
 
 
-def test_a_thousand_messages_are_one_step_on_the_broker(outlet: Outlet) -> None:
+def test_a_thousand_messages_are_one_step_on_the_broker(outlet: Publisher) -> None:
     assert len(resize.send_many([("a.png",)] * 2001)) == 2001
     assert [len(step) for step in outlet.steps] == [1000, 1000, 1]
 
 
-def test_a_generator_is_taken_a_batch_at_a_time(outlet: Outlet) -> None:
+def test_a_generator_is_taken_a_batch_at_a_time(outlet: Publisher) -> None:
     published_when_asked_for: list[int] = []
 
     def calls() -> Iterator[tuple[str]]:
@@ -85,12 +85,12 @@ def test_a_generator_is_taken_a_batch_at_a_time(outlet: Outlet) -> None:
     assert (published_when_asked_for[999], published_when_asked_for[1000]) == (0, 1000)
 
 
-def test_nothing_is_nothing(outlet: Outlet) -> None:
+def test_sending_no_calls_publishes_nothing(outlet: Publisher) -> None:
     assert resize.send_many([]) == []
     assert outlet.steps == []
 
 
-def test_options_hold_for_all(outlet: Outlet) -> None:
+def test_options_hold_for_every_message_that_is_sent_at_once(outlet: Publisher) -> None:
     resize.options(queue="urgent", priority=3, delay="10s").send_many([("a.png",), ("b.png",)])
     assert [posting.queue for posting in outlet.postings] == ["urgent", "urgent"]
     assert [posting.message.properties["priority"] for posting in outlet.postings] == [3, 3]
@@ -98,14 +98,14 @@ def test_options_hold_for_all(outlet: Outlet) -> None:
 
 
 @pytest.mark.parametrize("call", ["a.png", b"a.png", 7, {"a.png"}])
-def test_what_is_no_call_is_refused(outlet: Outlet, call: Any) -> None:
+def test_what_is_no_call_is_refused(outlet: Publisher, call: Any) -> None:
     with pytest.raises(TypeError, match=r"shop\.resize: a call is a tuple or a dict of arguments, not"):
         resize.send_many([call])
     assert outlet.steps == []
 
 
 @pytest.mark.parametrize("call", [(), ("a.png", 320), {"path": "a.png", "height": 1}])
-def test_arguments_that_the_task_cannot_take_are_refused(outlet: Outlet, call: Any) -> None:
+def test_arguments_that_the_task_cannot_take_are_refused(outlet: Publisher, call: Any) -> None:
     with pytest.raises(TypeError, match=r"shop\.resize: .*argument"):
         resize.send_many([("fine.png",), call])
     assert outlet.steps == []

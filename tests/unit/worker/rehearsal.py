@@ -7,21 +7,25 @@ from typing import Any, cast
 
 from fleet.broker.delivery import Delivery
 from fleet.spec import BrokerSpec, WorkerLaunch, WorkerSpec
+from fleet.worker.connection import BrokerConnection
 from fleet.worker.consumer import Consumer
+from fleet.worker.context import LoopContext
 from fleet.worker.log import Log
 from fleet.worker.outcome import Outcome
 from fleet.worker.pools import Direct
+from fleet.worker.prefetch import Prefetch
 from fleet.worker.reactor import Reactor
 from fleet.worker.settings import Settings
 from fleet.worker.state import Gate
-from fleet.worker.tally import Tally
-from fleet.worker.uplink import Uplink
+from fleet.worker.stats import Stats
 
 
 class Broker:
-    """In place of an Uplink."""
+    """In place of a BrokerConnection."""
 
     connected, consuming, error, owes, changes = True, True, None, False, 0
+    suspects = False
+    refusal, mismatch, held = None, False, 0
     lost_by = ""  # the next call of that name finds the connection lost
 
     def __init__(self, deliveries: list[Delivery]) -> None:
@@ -64,6 +68,17 @@ class Broker:
 
     def set_prefetch(self, _prefetch: int) -> None: ...
 
+    def set_aside(self, _most: int | None, **_rule: object) -> None: ...
+
+    def take_suspect(self, _queue: str | None = None) -> Delivery | None:
+        return None
+
+    def look_for_suspects(self) -> bool:
+        return self.suspects
+
+    def is_void(self, _delivery: Delivery) -> bool:
+        return not self.connected
+
     def skip(self, queues: frozenset[str]) -> None:
         self.skipped = queues
 
@@ -98,16 +113,18 @@ def make(acks: str, deliveries: list[Delivery]) -> tuple[Consumer, Broker]:
     spec = WorkerSpec("f", "g", (), (), BrokerSpec("memory://"), (), "threads", 3, acks=acks)
     launch = WorkerLaunch("g/0", 0, "r1", spec, "", "")
     settings, gate, broker = Settings(launch), Gate(), Broker(deliveries)
-    consumer = Consumer(
+    context = LoopContext(
         launch=launch,
         settings=settings,
-        uplink=cast("Uplink", broker),
+        connection=cast("BrokerConnection", broker),
+        prefetch=Prefetch(spec),
         reactor=Reactor(),
         gate=gate,
-        tally=Tally("g/0", "r1", state=lambda: gate.state, settings=settings),
+        stats=Stats("g/0", "r1", state=lambda: gate.state, settings=settings),
         log=Log("g/0", "error"),
         random=lambda: 0.0,
     )
+    consumer = Consumer(context)
     consumer.pool_up({})
     return consumer, broker
 
@@ -121,9 +138,9 @@ class Inline(Pool):
 
     def submit(self, delivery: Delivery) -> None:
         self.submitted.append(delivery)
-        self._consumer.helm.release()
+        self._consumer.loop_lock.release()
         self._during()
-        self._consumer.helm.wait()
+        self._consumer.loop_lock.wait()
         self._consumer.done(delivery, Outcome("succeeded"))
 
     def recall(self) -> list[Delivery]:

@@ -10,7 +10,7 @@ import pytest
 from fleet.broker.delivery import Delivery
 from fleet.worker.orders import Order
 from fleet.worker.outcome import Outcome
-from fleet.worker.settings import Change
+from fleet.worker.settings import SettingsChange
 from tests.unit.worker.rehearsal import Broker, Pool, make
 
 
@@ -86,7 +86,7 @@ def test_what_runs_while_acks_changes_is_acked_once(before: str) -> None:
 
     def change() -> None:
         if len(pool.submitted) == 2:
-            consumer.order(Order("configure", change=Change("r2", {"acks": after})))
+            consumer.order(Order("configure", change=SettingsChange("r2", {"acks": after})))
             consumer.order(Order("drain", time.monotonic() + 5))
 
     def finish() -> None:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from fleet.spec import BrokerSpec, WorkerLaunch, WorkerSpec
 from fleet.worker.health import ALONE_SECONDS, PATIENCE_SECONDS, WEDGED_SECONDS, Health, Vitals, trouble
+from fleet.worker.progress import HeldUp
 from fleet.worker.recycling import LEAST_SECONDS
-from fleet.worker.settings import Change, Settings
+from fleet.worker.settings import Settings, SettingsChange
 
 MIB = 1024 * 1024
 SPEC = WorkerSpec("f", "g", (), (), BrokerSpec("memory://"), (), "threads", 2)
@@ -71,7 +72,7 @@ def test_new_settings_are_judged_anew() -> None:
     health = Health(settings, lambda: 0.0)
     health.judge(0.0, WELL)
     health.judge(100.0, WELL._replace(rss_bytes=150 * MIB))
-    settings.apply(Change("r2", {"max_memory_bytes": 200 * MIB}))
+    settings.apply(SettingsChange("r2", {"max_memory_bytes": 200 * MIB}))
     health.judge(101.0, WELL._replace(rss_bytes=150 * MIB))
     assert health.recycle is None
 
@@ -92,6 +93,14 @@ def test_a_loop_that_does_not_turn_is_trouble() -> None:
     assert "has not turned for 60s" in (trouble(WEDGED_SECONDS, WELL) or "")
 
 
+def test_an_event_loop_that_a_task_blocks_is_trouble() -> None:
+    short, long = HeldUp(WEDGED_SECONDS - 1, "fetch"), HeldUp(WEDGED_SECONDS, "fetch")
+    assert trouble(0.0, WELL._replace(held_up=short)) is None
+    assert (
+        trouble(0.0, WELL._replace(held_up=long)) == "its event loop has not turned for 60s: fetch blocks it"
+    )
+
+
 @given(
     st.floats(0, 1e6),
     st.builds(
@@ -104,9 +113,11 @@ def test_a_loop_that_does_not_turn_is_trouble() -> None:
         rss_bytes=st.integers(0, 1 << 40),
         ran=st.integers(0, 1000),
         longest_overdue=st.none(),
+        stuck=st.none(),
+        held_up=st.none(),
     ),
 )
-def test_what_is_never_trouble(now: float, vitals: Vitals) -> None:
+def test_an_outage_a_solo_task_a_drain_and_a_start_are_no_trouble(now: float, vitals: Vitals) -> None:
     """An outage of the broker, a solo task, a drain, a start, a loop that turns."""
     fine = (
         not vitals.is_online
@@ -115,6 +126,20 @@ def test_what_is_never_trouble(now: float, vitals: Vitals) -> None:
         or now - vitals.turned_at < WEDGED_SECONDS
     )
     assert (trouble(now, vitals) is None) == fine
+
+
+def test_work_that_could_get_on_and_does_not_is_trouble_while_there_is_a_broker() -> None:
+    stuck = WELL._replace(stuck="3 wait in it")
+    assert trouble(0.0, stuck) == "3 wait in it"
+    assert trouble(0.0, stuck._replace(is_online=False)) is None
+    assert trouble(0.0, stuck._replace(is_ready=False)) is None
+
+
+def test_who_has_lost_a_slot_asks_to_be_replaced() -> None:
+    health = health_of(pool="threads")
+    assert health.judge(0.0, WELL._replace(lost="work[1] was lost: its thread has ended")) is None
+    assert health.recycle == "work[1] was lost: its thread has ended"
+    assert health.trouble is None
 
 
 def test_a_limit_that_did_not_hold_is_trouble_also_inline() -> None:

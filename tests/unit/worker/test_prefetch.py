@@ -18,7 +18,7 @@ aheads = st.integers(0, 1000)
 
 
 @given(aheads, counts, durations)
-def test_long_tasks_hoard_nothing(before: int, slots: int, seconds: float) -> None:
+def test_nothing_is_taken_ahead_of_long_tasks(before: int, slots: int, seconds: float) -> None:
     if seconds > 0.05 * slots:
         assert ahead(before, slots, seconds) == 0
 
@@ -38,7 +38,7 @@ def test_short_tasks_hide_the_way_to_the_broker(before: int, slots: int, seconds
 
 
 @given(aheads, counts, durations)
-def test_it_settles_at_once(before: int, slots: int, seconds: float) -> None:
+def test_prefetch_settles_on_a_number_at_once(before: int, slots: int, seconds: float) -> None:
     number = ahead(before, slots, seconds)
     assert ahead(number, slots, seconds) == number
 
@@ -72,7 +72,7 @@ def test_nothing_is_taken_ahead_before_something_is_known() -> None:
     assert after(prefetch(), 0.0001, 0.0001) == 10
 
 
-def test_it_follows_the_tasks() -> None:
+def test_prefetch_follows_the_duration_of_tasks() -> None:
     auto = prefetch()
     assert after(auto, *[0.0001] * 10) > 500
     assert after(auto, *[10.0] * 10) == 10
@@ -93,10 +93,29 @@ def test_when_nothing_ends_nothing_is_taken_ahead() -> None:
     assert (auto.held, auto.is_ahead) == (10, False)
 
 
-def test_what_the_file_says_holds() -> None:
+def test_prefetch_that_the_file_says_holds_whatever_tasks_take() -> None:
     assert after(prefetch(prefetch=33), *[0.0001] * 50) == 33
     assert prefetch(prefetch=0).held == 1
 
 
 def test_solo_runs_one_whatever_its_concurrency() -> None:
     assert prefetch(pool="solo").held == 1
+
+
+@given(aheads, counts, durations, st.floats(1, 1e9))
+def test_large_bodies_are_not_hoarded_however_short_the_tasks(
+    before: int, slots: int, seconds: float, size: float
+) -> None:
+    number = ahead(before, slots, seconds, size)
+    assert number * size <= 128 * 2**20 or number == 0
+
+
+def test_one_large_body_among_small_ones_is_enough() -> None:
+    prefetch = Prefetch(SPEC)
+    for _ in range(10):
+        prefetch.ended(0.0001, 100)
+    assert prefetch.look(1.0)
+    assert prefetch.held > 500
+    prefetch.ended(0.0001, 20_000_000)
+    assert prefetch.look(2.0)
+    assert prefetch.held <= SPEC.concurrency + 4

@@ -45,7 +45,9 @@ def test_a_young_process_stays_whatever_it_holds(age: float, held: int) -> None:
 
 
 @given(st.integers(0, 4096), st.integers(0, 4096), st.integers(1, 4096))
-def test_too_much_memory(first: int, held: int, limit: int) -> None:
+def test_a_process_is_worn_when_it_holds_more_than_max_memory_and_has_grown(
+    first: int, held: int, limit: int
+) -> None:
     spec, share = limited(max_memory_bytes=limit * MIB), Share(0.0, 0.0, first * MIB)
     reason = worn(spec, share, LEAST_SECONDS, held * MIB)
     assert bool(reason) == (held > limit and held > first * 1.25)
@@ -61,5 +63,5 @@ def test_a_limit_below_what_the_app_needs_never_replaces_for_nothing() -> None:
     assert worn(spec, share, 1e6, 120 * MIB) == "max_memory 50MiB exceeded: holds 120MiB"
 
 
-def test_age_is_told() -> None:
+def test_a_process_that_reached_max_age_says_so() -> None:
     assert worn(limited(max_age_seconds=60.0), Share(0.0, 0.0), 60.0, 0) == "max_age 60s reached"

@@ -34,13 +34,13 @@ def test_every_live_setting_is_a_field_of_the_spec_and_is_tried_here() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(LIVE_SETTINGS))
-def test_values_that_fit(name: str) -> None:
+def test_a_change_to_a_value_that_fits_is_read(name: str) -> None:
     for value in GOOD[name]:
         assert read_change({"revision": "r", "settings": {name: value}}).settings == {name: value}
 
 
 @pytest.mark.parametrize("name", sorted(LIVE_SETTINGS))
-def test_values_that_do_not(name: str) -> None:
+def test_a_change_to_a_value_that_does_not_fit_is_refused(name: str) -> None:
     for value in ("many", -1, True, [1], {}, *([] if None in GOOD[name] else [None])):
         with pytest.raises(ValueError, match=name):
             read_change({"revision": "r", "settings": {name: value}})

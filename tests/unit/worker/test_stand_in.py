@@ -7,9 +7,10 @@ from typing import Any, cast
 
 import pytest
 
+import fleet.clock
 from fleet.broker.delivery import Delivery
 from fleet.worker.consumer import Consumer
-from fleet.worker.deputy import Deputy
+from fleet.worker.keepalive import Keepalive
 from fleet.worker.orders import Order
 from tests.unit.worker.rehearsal import Broker, Pool, make, make_inline
 
@@ -56,7 +57,7 @@ def test_the_ack_of_a_long_task_does_not_wait_for_the_end_of_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(fleet.clock.time, "monotonic", lambda: now[0])
 
     def during(_consumer: Consumer, _broker: Broker) -> None:
         now[0] += 1.0
@@ -71,12 +72,12 @@ def test_the_ack_of_a_long_task_does_not_wait_for_the_end_of_the_next(
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(fleet.clock.time, "monotonic", lambda: now[0])
     return now
 
 
 def test_the_acks_of_short_tasks_do_not_wait_for_the_end_of_a_long_one(clock: list[float]) -> None:
-    """The deputy is woken as it starts, looks at once, and again when a short one would have ended."""
+    """The keepalive is woken as it starts, looks at once, and again when a short one would have ended."""
     seen: list[tuple[float | None, int]] = []
 
     def during(consumer: Consumer, broker: Broker) -> None:
@@ -94,29 +95,31 @@ def test_the_loop_between_two_tasks_is_not_forgotten_while_acks_wait() -> None:
     consumer, broker = make("late", [])
     consumer._pool = cast("Any", Pool())
     broker.unflushed = 1
-    assert consumer.stand_in(time.monotonic() + 60) == 0.005, "it holds the helm; the next task may be long"
+    assert consumer.stand_in(time.monotonic() + 60) == 0.005, (
+        "it holds the loop lock; the next task may be long"
+    )
     broker.unflushed = 0
     assert consumer.stand_in(time.monotonic() + 60) is None
 
 
-def test_the_deputy_is_not_woken_for_each_of_many_short_tasks() -> None:
+def test_the_keepalive_is_not_woken_for_each_of_many_short_tasks() -> None:
     """At most once until it has looked again, which is 5 ms later."""
     again: list[float | None] = [0.005]
-    deputy = Deputy(lambda: None, 60.0, stand_in=lambda _now: again[0])
-    deputy._asleep.acquire()
+    keepalive = Keepalive(lambda: None, 60.0, stand_in=lambda _now: again[0])
+    keepalive._asleep.acquire()
     woken: list[bool] = []
-    deputy.wake = lambda: woken.append(True)  # type: ignore[method-assign]
+    keepalive.wake = lambda: woken.append(True)  # type: ignore[method-assign]
     for _ in range(1000):
-        deputy.attend()
+        keepalive.attend()
     assert len(woken) == 1
-    deputy._turn()
+    keepalive._turn()
     for _ in range(1000):
-        deputy.attend()
+        keepalive.attend()
     assert len(woken) == 1, "it looks again by itself"
     again[0] = None
-    deputy._asleep.release()
-    deputy._turn()
-    deputy.attend()
+    keepalive._asleep.release()
+    keepalive._turn()
+    keepalive.attend()
     assert len(woken) == 2
 
 

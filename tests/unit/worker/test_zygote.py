@@ -26,7 +26,7 @@ def unfit_after(code: str) -> str | None:
 
 @pytest.mark.parametrize("pool", ["solo", "threads", "prefork"])
 @pytest.mark.parametrize("broker", ["redis", "amqp", "sqlite", "memory"])
-def test_nothing_of_ours_is_unfit(pool: str, broker: str) -> None:
+def test_what_fleet_imports_ahead_is_fit_to_be_forked(pool: str, broker: str) -> None:
     code = (
         "from fleet.worker.zygote import import_ahead; from fleet.spec import Preload\n"
         f"import_ahead(Preload({pool!r}, {broker!r}, (), ()))"
@@ -34,17 +34,17 @@ def test_nothing_of_ours_is_unfit(pool: str, broker: str) -> None:
     assert unfit_after(code) is None
 
 
-def test_a_thread_is() -> None:
+def test_an_app_that_started_a_thread_is_unfit_to_be_forked() -> None:
     started = "import threading, time; threading.Thread(target=time.sleep, args=(60,), daemon=True).start()"
     assert unfit_after(started) == "importing the app has started 1 thread"
 
 
-def test_a_connection_is() -> None:
+def test_an_app_that_opened_a_connection_is_unfit_to_be_forked() -> None:
     assert (
         unfit_after("import socket; kept = socket.socketpair()")
         == "importing the app has opened a connection"
     )
 
 
-def test_files_are_not() -> None:
+def test_an_app_that_opened_a_file_is_fit_to_be_forked() -> None:
     assert unfit_after("kept = open('/dev/null')") is None

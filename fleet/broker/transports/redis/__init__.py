@@ -1,7 +1,1 @@
-"""LeasedStore on Redis ≥ 6.2, in the keys and envelopes of kombu's own Redis transport."""
-
-from __future__ import annotations
-
-from fleet.broker.transports.redis.store import RedisStore
-
-__all__ = ["RedisStore"]
+"""Names that programs outside of fleet may know."""

@@ -1,0 +1,1 @@
+"""Orders, billed in the background."""

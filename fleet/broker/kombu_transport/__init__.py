@@ -1,0 +1,1 @@
+"""fleet's brokers as transports of kombu, for clients that are not fleet's."""

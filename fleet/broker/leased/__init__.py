@@ -1,0 +1,1 @@
+"""Brokers with leases (Redis, SQLite) and what they share: the store's interface, consumer, publisher, dead letters."""

@@ -1,0 +1,79 @@
+"""Dead-letter queues in a store with leases."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Sequence
+from uuid import uuid4
+
+from fleet.broker.dead_letters import FIRST_STEP, MOST_BYTES_AT_ONCE, next_step
+from fleet.broker.delivery import BrokerUnavailable, Delivery, Posting
+from fleet.broker.leased.consumer import to_delivery
+from fleet.broker.leased.store import LeasedStore, declare
+from fleet.spec import QueueSpec
+
+_SCANNED_AT_ONCE = 200
+
+
+class LeasedDeadLetters:
+    """See DeadLetters."""
+
+    def __init__(self, open_store: Callable[[str], LeasedStore]) -> None:
+        """`open_store` is given the name of the owner of what is taken."""
+        self._store = open_store(f"dead@{os.uname().nodename}:{os.getpid()}:{uuid4().hex[:8]}")
+        self._taken: dict[object, Delivery] = {}
+
+    def count(self, queue: str) -> int:
+        return self._store.size(queue)
+
+    def look(self, queue: str, limit: int) -> list[Delivery]:
+        return [to_delivery(claim) for claim in self._store.browse(queue, limit)]
+
+    def scan(self, queue: str) -> Generator[Delivery, None, None]:
+        seen, step = 0, FIRST_STEP
+        while found := [to_delivery(claim) for claim in self._store.browse(queue, step, seen)]:
+            seen += len(found)
+            step = next_step([len(each.body) for each in found], _SCANNED_AT_ONCE)
+            yield from found
+
+    def take(self, queue: str, limit: int) -> list[Delivery]:
+        taken: list[Delivery] = []
+        size = 0
+        while len(taken) < limit and size < MOST_BYTES_AT_ONCE:
+            step = min(FIRST_STEP, limit - len(taken))
+            found = [to_delivery(claim) for claim in self._store.reserve([queue], step)]
+            if not found:
+                break
+            taken += found
+            size += sum(len(each.body) for each in found)
+        self._taken.update((delivery.tag, delivery) for delivery in taken)
+        return taken
+
+    def move(self, deliveries: Sequence[Delivery], postings: Sequence[Posting], queue: QueueSpec) -> int:
+        declare(self._store, queue)
+        moved = 0
+        for delivery, posting in zip(deliveries, postings, strict=True):
+            moved += self._store.replace(delivery.tag, posting)  # both or neither
+            self._taken.pop(delivery.tag, None)
+        return moved
+
+    def drop(self, deliveries: Sequence[Delivery]) -> int:
+        dropped = self._store.ack([delivery.tag for delivery in deliveries])
+        self._forget(deliveries)
+        return dropped
+
+    def put_back(self, deliveries: Sequence[Delivery]) -> None:
+        self._store.release([delivery.tag for delivery in deliveries], counted=False)
+        self._forget(deliveries)
+
+    def _forget(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            self._taken.pop(delivery.tag, None)
+
+    def close(self) -> None:
+        try:
+            if self._taken:
+                self.put_back(list(self._taken.values()))
+        except BrokerUnavailable:
+            pass  # then the lease runs out
+        self._store.close()

@@ -1,0 +1,1 @@
+"""Every other broker, through kombu's virtual transports."""

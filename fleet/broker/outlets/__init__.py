@@ -1,1 +1,0 @@
-"""How a Producer speaks to each kind of broker."""

@@ -1,0 +1,435 @@
+"""LeasedStore on Redis: each method is one script, one round trip, on one connection.
+
+A store outlives its connection: after BrokerUnavailable the next call connects again, and what was claimed
+before is still claimed and can be settled. What a lost reply had claimed is given back by `reconnect`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from hashlib import sha1
+from itertools import count
+from secrets import randbits
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from fleet.broker.delivery import BrokerUnavailable, MessageTooLarge, Posting
+from fleet.broker.leased.store import Claim, Found, QueueCounts
+from fleet.broker.notes import Entry, Written
+from fleet.broker.redis import scripts
+from fleet.broker.redis.blocked_readers import BlockedReaders
+from fleet.broker.redis.connect import Server
+from fleet.broker.redis.envelope import ready_since, seal, unseal
+from fleet.broker.redis.keys import Keys, urgency
+from fleet.broker.redis.refusals import NotPermitted
+from fleet.broker.topology import resolve_exchange
+from fleet.clock import time
+
+# Of the lease. Who looks for messages pushes it out by that, and needs no renewal beside it.
+_FRESH = 1 / 6
+LONGEST_STRING = 512 * 2**20  # Redis' default
+_SMALLEST_LIMIT = 2**20  # a server can't be told to take less than that
+MOST_AT_ONCE = 1000  # Lua passes arguments on its stack, and nobody else is served meanwhile
+
+# An administrator may give the rights meanwhile.
+_LOOK_FOR_RIGHTS_SECONDS = 300.0
+_BROWSED_AT_ONCE = 500
+_MOST_DELAYED = 100_000
+
+T = TypeVar("T")
+Tag = tuple[str, str]  # queue, "<number>:<step>"
+
+
+class RedisStore:
+    """See LeasedStore. `owner` names who claims; without one the store can publish and look, not reserve.
+
+    `url` and `transport_options` are what kombu's Redis transport takes, Sentinel and sockets included.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        owner: str = "",
+        lease_seconds: float = 30.0,
+        transport_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        options = transport_options or {}
+        self._server = Server(url, options)
+        self._keys = Keys.from_options(options)
+        self._scripts: dict[str, tuple[str, str]] = {}
+        self._owner = owner
+        self._lease = int(lease_seconds * 1000)
+        self._fresh_until = 0.0  # monotonic; the lease was pushed out a moment ago
+        self._sender = uuid4().hex
+        self._numbers = count()
+        # Of claims. Where they begin is by chance: should two stores ever share an owner's name, they share no
+        # claims. Lua's numbers, and those of older fleets that may have to give these claims back, end at 2^53.
+        self._next_claim = randbits(52)
+        self._held: set[Tag] = set()
+        self.last_attempt = 0
+        self._soonest: tuple[tuple[str, ...], float | None] | None = None
+        self._readers: BlockedReaders | None = None
+        self._may_wait_from = 0.0  # monotonic; this user lacks a right that waiting needs
+        self._wire = self._server.connect_anew()
+
+    # --- publishing ------------------------------------------------------------------------------------
+
+    def publish(self, postings: Sequence[Posting]) -> None:
+        self._put(scripts.PUBLISH, self._sealed(postings))
+
+    def replace(self, tag: Tag, *postings: Posting) -> bool:
+        done = self._put(scripts.REPLACE, self._sealed(postings), self._owner, *tag)
+        self._held.discard(tag)
+        return bool(done)
+
+    def _put(self, script: str, sealed: Sequence[Any], *arguments: Any) -> Any:
+        """Raises MessageTooLarge where the server would hang up, as it does on strings that are too long for it."""
+        longest = max((len(each) for each in sealed if isinstance(each, bytes)), default=0)
+        if longest > LONGEST_STRING:
+            raise MessageTooLarge(self._too_long(longest, LONGEST_STRING))
+        try:
+            return self._run(script, *arguments, *sealed)
+        except BrokerUnavailable:
+            allowed = self._longest_string() if longest > _SMALLEST_LIMIT else LONGEST_STRING
+            if longest > allowed:
+                raise MessageTooLarge(self._too_long(longest, allowed)) from None
+            raise
+
+    def _too_long(self, size: int, most: int) -> str:
+        return (
+            f"{self._server.masked_url}: a message of {size} bytes, the server allows {most} (proto-max-bulk-len); "
+            "a body takes a third more there than by itself"
+        )
+
+    def _longest_string(self) -> int:
+        """What the server is configured to take; the default where it won't say."""
+        with suppress(BrokerUnavailable, ValueError, IndexError):
+            return int(self._wire.call("CONFIG", "GET", "proto-max-bulk-len")[1])
+        return LONGEST_STRING
+
+    def _sealed(self, postings: Iterable[Posting]) -> list[Any]:
+        known: dict[str, list[tuple[str, str, str]]] = {}
+
+        def bindings(exchange: str) -> list[tuple[str, str, str]]:
+            if exchange not in known:
+                known[exchange] = self.bindings(exchange)
+            return known[exchange]
+
+        arguments: list[Any] = []
+        for posting in postings:
+            priority = posting.message.properties.get("priority")
+            step = self._keys.step(0 if priority is None else urgency(priority))
+            delay = max(0, round(posting.delay_seconds * 1000))
+            for queue in resolve_exchange(posting, bindings):
+                key = posting.routing_key if posting.exchange else queue
+                envelope = seal(
+                    posting.message, f"{self._sender}.{next(self._numbers)}", posting.exchange, key
+                )
+                arguments += (queue, step, delay, envelope)
+        return arguments
+
+    # --- notes of a scheduler ---------------------------------------------------------------------------
+
+    def now(self) -> float:
+        seconds, microseconds = self._wire.call("TIME")
+        return int(seconds) + int(microseconds) / 1e6
+
+    def notes(self, book: str) -> dict[str, str]:
+        key = self._keys.notes(book)
+        names = self._wire.call(
+            "HKEYS", key
+        )  # and one by one: of all that is done here no new right is needed
+        found = self._wire.calls([("HGET", key, name) for name in names]) if names else []
+        return {name.decode(): note.decode() for name, note in zip(names, found, strict=True) if note}
+
+    def enter(self, book: str, entries: Sequence[Entry]) -> list[Written]:
+        return [self._enter(self._keys.notes(book), entry) for entry in entries]
+
+    def _enter(self, key: str, entry: Entry) -> Written:
+        expected = (0, "") if entry.before is None else (1, entry.before)
+        sealed = self._sealed(entry.postings)
+        done, *present = self._put(scripts.ENTER, sealed, key, entry.name, *expected, entry.after)
+        if done:
+            return Written(True, entry.after)
+        return Written(False, present[0].decode() if present and present[0] else None)
+
+    # --- consuming -------------------------------------------------------------------------------------
+
+    def reserve(self, queues: Sequence[str], limit: int) -> list[Claim]:
+        at_most = max(0, min(limit, MOST_AT_ONCE))
+        readers = self._readers
+        may_have_moved = int(readers is None or readers.may_have_moved())
+        numbers = (self._lease, at_most, may_have_moved, self._next_claim, self.last_attempt)
+        self._next_claim += at_most  # also when no reply comes: these numbers may be in use
+        collect = None if readers is None else readers.collect  # not before: it would make the message wait
+        known = 0 if readers is None else len(readers.moved)
+        next_change, *groups = self._run(scripts.RESERVE, self._owner, *numbers, *queues, meanwhile=collect)
+        self._fresh_until = time.monotonic() + self._lease / 1000 * _FRESH
+        if readers is not None and readers.moved:
+            # What was moved before the script ran is ready again or among the claims; after it, in neither.
+            claimed = {raw for group in groups for raw in group[3]}
+            readers.moved = [each for each in readers.moved[known:] if each[1] not in claimed]
+        claims = [claim for group in groups for claim in self._claims(queues, *group)]
+        soonest = None if next_change < 0 else time.monotonic() + next_change / 1000
+        # After a full batch nobody has looked at what comes next.
+        self._soonest = None if claims and len(claims) == at_most else (tuple(queues), soonest)
+        self._held.update(claim.tag for claim in claims)
+        return claims
+
+    def _claims(
+        self, queues: Sequence[str], index: int, step: int, number: int, raws: list[bytes]
+    ) -> list[Claim]:
+        queue = queues[index]
+        if step and self._readers is not None:
+            self._readers.prioritised(queue)
+        return [_claim((queue, f"{number + place}:{step}"), queue, raw) for place, raw in enumerate(raws)]
+
+    def ack(self, tags: Sequence[Tag]) -> int:
+        return self._settle(scripts.ACK, tags)
+
+    def release(self, tags: Sequence[Tag], *, counted: bool = True, last: bool = False) -> int:
+        newest_first = sorted(tags, key=_number, reverse=True)
+        return self._settle(scripts.RELEASE, newest_first, int(counted), "LPUSH" if last else "RPUSH")
+
+    def _settle(self, script: str, tags: Sequence[Tag], *arguments: Any) -> int:
+        done = 0
+        for first in range(0, len(tags), MOST_AT_ONCE):
+            batch = tags[first : first + MOST_AT_ONCE]
+            parts = (part for tag in batch for part in tag)
+            done += int(self._run(script, self._owner, *arguments, *parts))
+            self._held.difference_update(batch)
+        return done
+
+    def renew(self) -> None:
+        """On a connection of its own, made for this once.
+
+        The calling thread may be a real one beside gevent's or eventlet's, whose sockets belong to the thread
+        that made them: nothing is shared, so nothing needs a lock, and nothing goes stale in between.
+        """
+        if time.monotonic() < self._fresh_until:
+            return
+        queues = () if self._readers is None else self._readers.queues
+        wire = self._server.connect_apart()
+        try:
+            wire.call("EVAL", self._source(scripts.RENEW)[1], 0, self._owner, self._lease, *queues)
+        finally:
+            wire.close()
+
+    def release_owner(self, owner: str, last_attempt: int = 0) -> int:
+        return int(self._run(scripts.FREE, owner, last_attempt))
+
+    def renew_owner(self, owner: str) -> None:
+        self._run(scripts.RENEW_OWNER, owner, self._lease)
+
+    def owners(self) -> list[str]:
+        return [name.decode() for name in self._wire.call("ZRANGE", self._keys.owners, 0, -1)]
+
+    # --- waiting ---------------------------------------------------------------------------------------
+
+    def listen(self, queues: Sequence[str]) -> int | None:
+        if time.monotonic() < self._may_wait_from:
+            return None
+        try:
+            return self._listen(queues)
+        except NotPermitted as error:
+            # Polling does what waiting does, a little later and for more questions.
+            logging.getLogger("fleet.broker").warning("messages are polled for: %s", error)
+            self._may_wait_from = time.monotonic() + _LOOK_FOR_RIGHTS_SECONDS
+            if self._readers is not None:
+                self._readers.close()
+            return None
+
+    def hint(self) -> int | None:
+        return None if self._readers is None else self._readers.descriptor
+
+    def _listen(self, queues: Sequence[str]) -> int | None:
+        if self._readers is None:
+            # Whoever blocks a connection must be able to end that: no connection has the number 0.
+            self._wire.call("CLIENT", "UNBLOCK", 0)
+            self._readers = BlockedReaders(
+                self._server.connect, self._keys, self._owner, self._lease / 1000, self._hold
+            )
+        readers = self._readers
+        return self._hearing(lambda: readers.open(queues))
+
+    def _hearing(self, action: Callable[[], T]) -> T:
+        """Where one connection is gone or silent the others are, too: not each is to be waited for."""
+        try:
+            return action()
+        except BrokerUnavailable:
+            self._wire.close()  # the next use connects again
+            raise
+
+    def _hold(self, queue: str) -> tuple[Any, ...]:
+        return ("EVAL", self._source(scripts.HOLD)[1], 0, self._owner, self._lease, queue)
+
+    def unlisten(self) -> None:
+        if self._readers is None:
+            return
+        self._readers.collect()
+        if commands := self._readers.unblocking():
+            try:
+                self._wire.calls(commands)
+                self._hearing(self._readers.unblocked)
+            except NotPermitted:
+                self._readers.close()  # taken away meanwhile: the server lets go of a closed connection by itself
+        if self._readers.moved:
+            self._run(scripts.UNMOVE, self._owner, *{queue for queue, _ in self._readers.moved})
+            self._readers.moved.clear()
+
+    def next_change(self, queues: Sequence[str]) -> float | None:
+        if self._readers is not None and self._readers.moved:
+            return 0.0
+        # Known from the last look at the same queues, which is a moment ago in every loop.
+        if self._soonest is None or self._soonest[0] != tuple(queues):
+            self.reserve(queues, 0)
+        assert self._soonest is not None
+        soonest = self._soonest[1]
+        return None if soonest is None else max(0.0, soonest - time.monotonic())
+
+    # --- queues ----------------------------------------------------------------------------------------
+
+    def declare(self, queue: str) -> None:
+        self._wire.call("SADD", self._keys.queues, queue)
+
+    def queues(self) -> list[str]:
+        return sorted(name.decode() for name in self._wire.call("SMEMBERS", self._keys.queues))
+
+    def bind(self, queue: str, exchange: str, routing_key: str, pattern: str = "") -> None:
+        member = self._keys.separator.join((routing_key, pattern, queue))
+        self._wire.calls(
+            [
+                ("SADD", self._keys.exchanges, exchange),
+                ("SADD", self._keys.permanent_bindings(exchange), member),
+                ("SADD", self._keys.bindings(exchange), member),
+            ]
+        )
+
+    def unbind(self, queue: str, exchange: str, routing_key: str) -> None:
+        self._unbind(exchange, lambda key, bound: key == routing_key and bound == queue)
+
+    def _unbind(self, exchange: str, unwanted: Callable[[str, str], bool]) -> None:
+        members = [
+            self._keys.separator.join((key, pattern, bound))
+            for key, pattern, bound in self.bindings(exchange)
+            if unwanted(key, bound)
+        ]
+        if members:
+            tables = (self._keys.bindings(exchange), self._keys.permanent_bindings(exchange))
+            self._wire.calls([("SREM", table, *members) for table in tables])
+
+    def bindings(self, exchange: str) -> list[tuple[str, str, str]]:
+        members = self._wire.call("SMEMBERS", self._keys.bindings(exchange))
+        rows = (member.decode().split(self._keys.separator) for member in members)
+        return sorted((row[0], row[1], row[2]) for row in rows if len(row) == 3)
+
+    def size(self, queue: str) -> int:
+        return self.stats(queue).ready
+
+    def stats(self, queue: str) -> QueueCounts:
+        """`oldest_seconds` looks at what fleet sent or gave back: other producers write no time."""
+        ready, delayed, claimed, oldest = self._run(scripts.STATS, queue)
+        return QueueCounts(ready, delayed, claimed, None if oldest < 0 else oldest / 1000)
+
+    def browse(self, queue: str, limit: int, offset: int = 0) -> list[Claim]:
+        raws = self._run(scripts.BROWSE, queue, limit, offset)
+        return [_claim((queue, "0:0"), queue, raw, handouts=0) for raw in raws]
+
+    def find(self, queues: Sequence[str], ident: str, window: int) -> tuple[Found | None, bool]:
+        complete = True
+        for queue in queues:
+            for found in self.delayed(queue, window):
+                if found.claim.message.headers.get("id") == ident:
+                    return found, True
+            for offset in range(0, window, _BROWSED_AT_ONCE):
+                claims = self.browse(queue, _BROWSED_AT_ONCE, offset)
+                for claim in claims:
+                    if claim.message.headers.get("id") == ident:
+                        return Found(claim, "waiting"), True
+                if len(claims) < _BROWSED_AT_ONCE:
+                    break
+            else:
+                complete = False
+        return None, complete
+
+    def delayed(self, queue: str, limit: int) -> list[Found]:
+        flat = self._run(scripts.DELAYED, queue, limit)
+        pairs = zip(flat[::2], flat[1::2], strict=True)
+        return [
+            Found(
+                _claim((queue, "0:0"), queue, member.partition(b":")[2], handouts=0),
+                "delayed",
+                float(due) / 1000,
+            )
+            for member, due in pairs
+        ]
+
+    def cancel(self, queue: str, ident: str) -> bool:
+        flat = self._run(scripts.DELAYED, queue, _MOST_DELAYED)
+        for member in flat[::2]:
+            message, _ = unseal(member.partition(b":")[2])
+            if message.headers.get("id") == ident:
+                return bool(self._run(scripts.CANCEL, queue, member))
+        return False
+
+    def purge(self, queue: str) -> int:
+        return int(self._run(scripts.PURGE, queue))
+
+    def delete(self, queue: str) -> None:
+        for exchange in self._wire.call("SMEMBERS", self._keys.exchanges):
+            self._unbind(exchange.decode(), lambda _, bound: bound == queue)
+        self._run(scripts.DELETE, queue)
+
+    # --- the connection --------------------------------------------------------------------------------
+
+    def reconnect(self) -> bool:
+        """Also gives back what a reservation claimed whose reply never came; that was not a hand-out."""
+        self._drop_connections()
+        self._wire = self._server.connect_anew()
+        self._run(scripts.FENCE, self._owner, self._next_claim)
+        self.unlisten()
+        if self._wire.call("ZSCORE", self._keys.owners, self._owner) is None:
+            self._held.clear()
+            return False
+        claimed = [
+            (queue, field.decode())
+            for queue in self.queues()
+            for field in self._wire.call("HKEYS", self._keys.claims(self._owner, queue))
+        ]
+        if unknown := [tag for tag in claimed if tag not in self._held]:
+            self.release(unknown, counted=False)
+        return True
+
+    def close(self) -> None:
+        with suppress(BrokerUnavailable):
+            self.unlisten()
+            if self._owner:
+                self._run(scripts.LEAVE, self._owner)
+        self._drop_connections()
+
+    def _drop_connections(self) -> None:
+        self._wire.close()
+        if self._readers is not None:
+            self._readers.close()
+
+    def _run(self, body: str, *arguments: Any, meanwhile: Callable[[], object] | None = None) -> Any:
+        return self._wire.script(*self._source(body), arguments, meanwhile)
+
+    def _source(self, body: str) -> tuple[str, str]:
+        """(SHA-1, text) of a script with this store's names in it."""
+        if body not in self._scripts:
+            source = scripts.complete(self._keys.lua(), body)
+            self._scripts[body] = (sha1(source.encode(), usedforsecurity=False).hexdigest(), source)
+        return self._scripts[body]
+
+
+def _claim(tag: Tag, queue: str, raw: bytes, handouts: int = 1) -> Claim:
+    message, before = unseal(raw)
+    return Claim(tag, queue, message, before + handouts, ready_since(raw))
+
+
+def _number(tag: Tag) -> int:
+    return int(tag[1].partition(":")[0])

@@ -1,0 +1,1 @@
+"""The embedded broker: LeasedStore on one SQLite file."""

@@ -1,0 +1,1 @@
+"""Names that programs outside of fleet may know."""

@@ -1,0 +1,1 @@
+"""Broker URLs as text: their parts, what is wrong with them, and how to show one. Standard library only."""

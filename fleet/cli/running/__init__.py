@@ -1,0 +1,1 @@
+"""The running fleet behind the verbs: talking to one, or starting one."""

@@ -1,0 +1,79 @@
+"""The acts of `fleet top`: which question an uppercase letter asks about the chosen row. Pure.
+
+What is asked for goes the way that the commands go: the controller does it, and notes by whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fleet.cli.screen.listing import chosen
+from fleet.cli.screen.model import GROUPS, QUEUES, Model, Question, Row
+
+RELOAD = "/reload"
+
+
+def question(model: Model, letter: str) -> Question | str:
+    """Or a sentence why not."""
+    if model.readonly:
+        return "this screen is read-only: it was started with --readonly"
+    if model.trouble or not model.known.answers.get("status"):
+        return "the controller does not answer: nothing can be done just now"
+    if letter == "A":
+        return Question("apply the file now?", RELOAD)
+    row = chosen(model)
+    if model.screen not in (GROUPS, QUEUES) or row is None:
+        return "choose a queue (2) or a group (3) first"
+    if model.screen == QUEUES:
+        return _of_queue(row["name"], letter)
+    return _OF_GROUP[letter](row)
+
+
+def _of_queue(name: str, letter: str) -> Question | str:
+    if letter == "P":
+        return Question(f"pause queue {name}: no worker takes from it?", "/commands/pause", {"queue": name})
+    if letter == "U":
+        return Question(f"resume queue {name}?", "/commands/resume", {"queue": name})
+    return "of a queue there are P pause and U resume; groups are on screen 3"
+
+
+def _pause(row: Row) -> Question:
+    name = row["group"]["name"]
+    return Question(f"pause {name}: its workers take nothing more?", "/commands/pause", {"group": name})
+
+
+def _resume(row: Row) -> Question:
+    name = row["group"]["name"]
+    return Question(f"resume {name}?", "/commands/resume", {"group": name})
+
+
+def _drain(row: Row) -> Question:
+    name = row["group"]["name"]
+    text = f"drain {name}: its workers finish and end, none starts until it is resumed?"
+    return Question(text, "/commands/drain", {"group": name})
+
+
+def _scale(row: Row) -> Question:
+    name, now = row["group"]["name"], row["group"]["replicas"]["desired"]
+    text = f"scale {name}, now {now}, to how many workers (empty: as the file says)?"
+    return Question(text, "/commands/scale", {"group": name}, number=True)
+
+
+def _restart(row: Row) -> Question:
+    name, worker = row["group"]["name"], row["worker"]
+    if worker is None:
+        return Question(f"replace all workers of {name}?", "/commands/restart", {"group": name})
+    replica = int(worker["id"].rpartition("/")[2])
+    return Question(
+        f"replace worker {worker['id']}?", "/commands/restart", {"group": name, "replica": replica}
+    )
+
+
+_OF_GROUP: dict[str, Callable[[Row], Question]] = {
+    "P": _pause,
+    "U": _resume,
+    "S": _scale,
+    "R": _restart,
+    "D": _drain,
+}
+LETTERS = {*_OF_GROUP, "A"}

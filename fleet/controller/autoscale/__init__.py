@@ -1,0 +1,1 @@
+"""The autoscaler: how many replicas a group should have, by its load."""

@@ -1,0 +1,1 @@
+"""The declared configuration: fleet.toml noticed, read, compared with what was declared before."""

@@ -1,0 +1,1 @@
+"""The event log, and what it is written with."""

@@ -1,0 +1,1 @@
+"""The observed fleet: programs, reports, queues, and what is wrong with them."""

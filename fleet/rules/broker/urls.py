@@ -1,0 +1,124 @@
+"""The name of the broker: what can't be a URL, what its client would not take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fleet.broker_url.mistakes import Kind, Mistake, mistakes
+from fleet.broker_url.parts import family
+from fleet.config.model import Fleet
+from fleet.diagnostics import Severity
+from fleet.machine import Machine
+from fleet.rules.brokers import is_decided_here, together, url_to_use
+from fleet.rules.finding import Finding, KeyPath, Part
+from fleet.rules.registry import rule
+
+_READS = ("broker.url", "broker.url_file", "broker.transport_options")
+
+
+@rule("FLT901", "unusable-broker-url", "error", varies=True, reads=_READS)
+def unusable_broker_url(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
+    """A broker URL that leads nowhere: no scheme, no such broker, no port.
+
+    Nobody could connect by it, and workers would try for ever. Looked at are the scheme, host and port,
+    Redis' database, what Sentinel needs, and each of several URLs ("url;url", tried in turn), which have to
+    name brokers of one kind. A broker in memory is another one in each process, and loses what it is sent. The value
+    of `${VAR}` and the content of `url_file` count where they are known here. Redis Cluster is not supported.
+
+    Bad:
+
+        [broker]
+        url = "ampq://rabbit.internal/shop"
+
+    Good:
+
+        [broker]
+        url = "${BROKER_URL}"
+    """
+    yield from _found(fleet, "url")
+    if (name := _of_one_process(fleet.broker.url or "")) is not None:
+        yield Finding(
+            ("broker", "url"),
+            f"{name} is a broker inside one process: what is sent there never reaches a worker",
+            help="leave `url` out for the embedded broker, which is a file, or name a server",
+        )
+
+
+def _of_one_process(url: str) -> str | None:
+    if family(url) == "memory":
+        return "memory://"
+    return "sqlite:///:memory:" if family(url) == "sqlite" and url.endswith("/:memory:") else None
+
+
+@rule("FLT902", "password-not-encoded", "error", varies=True, reads=_READS)
+def password_not_encoded(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
+    """A password in the broker URL with characters that mean something in a URL.
+
+    The first / or ? or # ends the host, and what follows in the password is taken for a path: fleet would
+    connect to the wrong place, or not at all. Where a character is ambiguous only (@, : or a space), it is
+    a warning. Each of them can be percent-encoded: / is %2F, # is %23, @ is %40.
+
+    Bad:
+
+        [broker]
+        url = "redis://:p/w#x@redis.internal:6379/0"
+
+    Good:
+
+        [broker]
+        url = "redis://:p%2Fw%23x@redis.internal:6379/0"
+    """
+    yield from _found(fleet, "password")
+
+
+@rule("FLT903", "unknown-broker-option", "error", varies=True, reads=_READS)
+def unknown_broker_option(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
+    """A URL parameter or transport option that the broker's client does not take.
+
+    The client would refuse to connect, with words of its own; or it would leave out what was meant, which is
+    a warning. Redis' client names the options of TLS with `ssl_`. The embedded broker has none.
+
+    Bad:
+
+        [broker]
+        url = "rediss://redis.internal/0"
+        transport_options = { ssl = { ca_certs = "ca.pem" } }
+
+    Good:
+
+        [broker]
+        url = "rediss://redis.internal/0"
+        transport_options = { ssl = { ssl_ca_certs = "ca.pem" } }
+    """
+    yield from _found(fleet, "parameter")
+
+
+def _found(fleet: Fleet, kind: Kind) -> Iterator[Finding]:
+    is_embedded = fleet.broker.url is None and not fleet.broker.url_file
+    url = "sqlite:///broker.db" if is_embedded else url_to_use(fleet)
+    if url is None:
+        return
+    place: KeyPath = ("broker", "url_file" if fleet.broker.url_file else "url")
+    found = []
+    for mistake in mistakes(url, fleet.broker.transport_options):
+        # With a variable another broker may be meant elsewhere, which takes what this one leaves out.
+        is_for_others = mistake.harmless and mistake.option is not None and not is_decided_here(fleet)
+        if mistake.kind == kind and not is_for_others:
+            path = place if mistake.option is None else ("broker", "transport_options", *mistake.option)
+            severity: Severity | None = "warning" if mistake.harmless else None
+            found.append(
+                Finding(
+                    path,
+                    mistake.text,
+                    help=mistake.help,
+                    within=mistake.where,
+                    part=_part(mistake),
+                    severity=severity,
+                )
+            )
+    yield from together(fleet, place, found)
+
+
+def _part(mistake: Mistake) -> Part:
+    """An option that is not known is shown by its name, one with a wrong value by that."""
+    return "key" if mistake.option is not None and mistake.by_name else "whole"

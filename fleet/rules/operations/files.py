@@ -1,0 +1,131 @@
+"""The files that [fleet] and [dashboard] name, and what the environment of a process can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fleet.config.envfile import EnvFileError, parse_env_file
+from fleet.config.model import Fleet
+from fleet.machine import Machine
+from fleet.rules.files import absolute
+from fleet.rules.finding import Finding, KeyPath
+from fleet.rules.registry import rule
+
+_SET_BY_FLEET = ("FLEET_ROUTING", "FLEET_STATE_DIR", "FLEET_SUPERVISED")
+_CONTENT = {"token_file": "a line for each token", "webhook_file": "its first line is the URL to POST to"}
+
+
+@rule(
+    "FLT708",
+    "named-file-unusable",
+    "error",
+    varies=True,
+    singly=True,
+    reads=("fleet.env_file", "dashboard.token_file", "alerts.webhook_file"),
+)
+def named_file_unusable(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
+    """`env_file`, `token_file` or `webhook_file` is not there, or can't be used.
+
+    No worker starts without its environment. A file with an absolute path may be there only on the machine that
+    runs the fleet, so that its absence here is a warning. (`url_file` is FLT904.)
+
+    Bad:
+
+        [fleet]
+        app = "shop.tasks"
+        env_file = "missing.env"
+
+    Good:
+
+        [fleet]
+        app = "shop.tasks"
+    """
+    if (name := fleet.project.env_file) is not None:
+        yield from _unusable(fleet, ("fleet", "env_file"), name)
+    if fleet.dashboard and (name := fleet.dashboard.token_file) is not None:
+        yield from _unusable(fleet, ("dashboard", "token_file"), name)
+    if fleet.alerts and (name := fleet.alerts.webhook_file) is not None:
+        yield from _unusable(fleet, ("alerts", "webhook_file"), name)
+
+
+def _unusable(fleet: Fleet, path: KeyPath, name: str) -> Iterator[Finding]:
+    key = path[-1]
+    if not name.strip():
+        yield Finding(path, f"`{key}` names no file", help="leave it out, or name one")
+        return
+    try:
+        text = absolute(fleet, name).read_bytes().decode("utf-8")
+        if key == "env_file":
+            parse_env_file(text)
+        elif not text.strip():
+            yield Finding(path, f"{name} is empty", help=_CONTENT[str(key)])
+    except FileNotFoundError:
+        yield Finding(
+            path,
+            f"there is no file {name} here",
+            help="create it on the fleet's machine, or correct the path: relative ones start at fleet.toml's folder",
+            severity="warning" if name.startswith(("/", "~")) else None,
+        )
+    except EnvFileError as error:
+        yield Finding(path, f"{name}, {error}", help="one KEY=VALUE a line; # begins a comment")
+    except UnicodeDecodeError:
+        yield Finding(path, f"{name} does not hold UTF-8 text", help="save it as UTF-8")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "that is no path"
+        yield Finding(
+            path, f"can't read {name}: {reason}", help="the user that starts the fleet has to read it"
+        )
+
+
+@rule("FLT709", "impossible-variable", "error", reads=("workers.env",))
+def impossible_variable(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
+    r"""A name or value in `env` that no environment can hold.
+
+    The kernel parts name and value by `=` and ends them with a zero byte: a name with `=` in it, an empty one, or a
+    zero byte anywhere stops the worker before it has begun. Some variables fleet itself sets for its workers, whatever
+    stands here: that is a warning.
+
+    Bad:
+
+        [workers.images]
+        queues = ["images"]
+        pool = "solo"
+        env = { GREETING = "a\u0000b" }
+
+    Good:
+
+        [workers.images]
+        queues = ["images"]
+        pool = "solo"
+        env = { GREETING = "hello" }
+    """
+    for group, settings in fleet.workers.items():
+        for name, value in settings.env.items():
+            path: KeyPath = ("workers", group, "env", name)
+            if name in _SET_BY_FLEET:
+                yield Finding(
+                    path,
+                    f"fleet sets {name} for its workers itself: they never see this value",
+                    part="key",
+                    help="remove it",
+                    severity="warning",
+                )
+            elif not name or "=" in name or "\0" in name:
+                yield Finding(
+                    path,
+                    f"an environment variable can't have {_flaw(name)}",
+                    part="key",
+                    help="write another name: letters, digits and _",
+                )
+            elif "\0" in value:
+                yield Finding(
+                    path,
+                    f"the value of {name} has a zero byte, which no environment variable can hold",
+                    help=r"leave \u0000 out; binary data belongs into a file",
+                )
+
+
+def _flaw(name: str) -> str:
+    if not name:
+        return "an empty name"
+    return 'a "=" in its name' if "=" in name else "a zero byte in its name"

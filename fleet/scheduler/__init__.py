@@ -1,0 +1,1 @@
+"""The process that sends what `[[schedules]]` declares, each run once, and remembers it in the broker."""

@@ -1,0 +1,21 @@
+"""One at a time on the whole machine, by a lock on a file."""
+
+from __future__ import annotations
+
+import fcntl
+import tempfile
+import time
+from pathlib import Path
+
+from fleet import task
+
+RIGHT = ({"solo", "gevent", "threads", "prefork"}, 1, 2)
+SENT = 100
+_LOCK = Path(tempfile.gettempdir()) / "fleet-tests-global-lock"
+
+
+@task(name="work")
+def work() -> None:
+    with _LOCK.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        time.sleep(0.03)

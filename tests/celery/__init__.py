@@ -1,0 +1,1 @@
+"""Celery apps under fleet's worker, with an unmodified Celery client: every pool, every broker."""

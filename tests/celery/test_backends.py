@@ -1,0 +1,89 @@
+"""Result backends other than Redis, and what Celery does on RabbitMQ's quorum queues."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import Celery, chord, group
+from kombu.transport.native_delayed_delivery import level_name
+
+from tests.celery.conftest import Shop, open_shop
+from tests.conftest import Broker, make_broker
+
+pytestmark = [pytest.mark.process, pytest.mark.broker]
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest, short_folder: Path) -> Iterator[Broker]:
+    """Of the kind that the test names."""
+    yield from make_broker(request.param, request, short_folder)
+
+
+def gives_results(shop: Shop) -> None:
+    """Success, failure and a state that a task reports."""
+    assert [shop.run("add", n, 1) for n in range(5)] == [1, 2, 3, 4, 5]
+    failed = shop.send("boom", "as said")
+    with pytest.raises(ValueError, match="as said"):
+        failed.get(timeout=30)
+    assert shop.run("third_time_lucky") == 2
+
+
+@pytest.mark.parametrize("server", ["amqp"], indirect=True)
+def test_results_by_rpc(server: Broker, redis_url: str, short_folder: Path) -> None:
+    conf = {"result_backend": "rpc://", "result_backend_transport_options": {}}
+    with open_shop("prefork", server, redis_url, short_folder, conf=conf) as shop:
+        gives_results(shop)
+
+
+@pytest.mark.parametrize("server", ["redis"], indirect=True)
+def test_results_in_a_database(server: Broker, redis_url: str, short_folder: Path) -> None:
+    """A chord there is waited for by a task of Celery's own, which asks again and again."""
+    url = f"db+sqlite:///{short_folder}/results.db"
+    conf = {"result_backend": url, "result_backend_transport_options": {}, "result_chord_retry_interval": 0.2}
+    with open_shop("threads", server, redis_url, short_folder, conf=conf) as shop:
+        gives_results(shop)
+        header = group(shop.sig("add", n, n) for n in range(3))
+        assert chord(header, shop.sig("total")).apply_async().get(timeout=60) == 6
+
+
+@pytest.mark.parametrize("server", ["sqlite"], indirect=True)
+def test_results_in_files(server: Broker, redis_url: str, short_folder: Path) -> None:
+    (short_folder / "results").mkdir()
+    conf = {"result_backend": f"file://{short_folder}/results", "result_backend_transport_options": {}}
+    with open_shop("prefork", server, redis_url, short_folder, conf=conf) as shop:
+        gives_results(shop)
+
+
+@pytest.mark.parametrize("server", ["amqp"], indirect=True)
+def test_tasks_for_later_come_by_celerys_native_delays(
+    server: Broker, redis_url: str, short_folder: Path
+) -> None:
+    """With quorum queues its clients send them to exchanges that only a worker makes."""
+    conf = {
+        "task_default_queue_type": "quorum",
+        "task_default_exchange_type": "topic",
+        "broker_native_delayed_delivery_queue_type": "classic",
+    }
+    with open_shop("prefork", server, redis_url, short_folder, conf=conf) as shop:
+        try:
+            assert shop.run("add", 1, 2) == 3
+            shop.until_log("native delayed delivery is there")
+            before = time.monotonic()
+            assert shop.run("add", 2, 2, countdown=2) == 4
+            assert time.monotonic() - before >= 1, "whole seconds are what it knows"
+        finally:
+            forget_delays(shop.client)
+
+
+def forget_delays(client: Celery[Any]) -> None:
+    """The 28 queues and exchanges of Celery's."""
+    with client.connection_for_write() as connection, suppress(Exception):
+        for level in range(28):
+            connection.default_channel.queue_delete(level_name(level))
+            connection.default_channel.exchange_delete(level_name(level))
+        connection.default_channel.exchange_delete("celery_delayed_delivery")

@@ -1,0 +1,1 @@
+"""A Django project on PostgreSQL whose tasks use the ORM, for tests."""

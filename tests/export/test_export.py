@@ -1,0 +1,359 @@
+"""`fleet export`: the same bytes for the same file, no secrets, what engines accept, nothing left out by mistake."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fleet.config.model import Broker, Fleet, Project, Queue, Rollout, Route, WorkerGroup
+from tests.export.exporting import EVERYTHING, export, written
+from tests.support import ROOT
+
+TARGETS = ["kubernetes", "compose", "systemd", "dockerfile"]
+MONITORING = ["grafana", "alerts"]
+SHARED = ROOT.parent / "shared" / "data" / "keda-scaledobject-crd.yaml"
+EXAMPLES = sorted((ROOT / "examples").glob("**/fleet.toml"))
+
+
+@pytest.mark.parametrize("target", [*TARGETS, *MONITORING])
+def test_the_same_file_gives_the_same_bytes_wherever_it_lies(tmp_path: Path, target: str) -> None:
+    first = export(tmp_path / "a", target, EVERYTHING)
+    second = export(tmp_path / "b", target, EVERYTHING, env={"API_TOKEN": "x", "LEVEL": "debug"})
+    assert (first.exception, second.exception) == (None, None)
+    assert written(tmp_path / "a") == written(tmp_path / "b")
+
+
+@pytest.mark.parametrize("target", [*TARGETS, *MONITORING])
+def test_check_says_what_is_stale(tmp_path: Path, target: str) -> None:
+    export(tmp_path, target, EVERYTHING)
+    assert export(tmp_path, target, EVERYTHING, "--check").return_value == 0
+    name = sorted(written(tmp_path))[0]
+    (tmp_path / "out" / name).write_text("other\n")
+    stale = export(tmp_path, target, EVERYTHING, "--check")
+    assert stale.return_value == 2
+    assert f"{name} differs" in stale.stderr
+    (tmp_path / "out" / name).unlink()
+    assert f"{name} is not there" in export(tmp_path, target, EVERYTHING, "--check").stderr
+
+
+SECRETS = [
+    ('url = "${BROKER_URL}"', 'url = "${BROKER_URL}"', {"BROKER_URL": "redis://:s3cr3t@h/0"}),
+    ('"${API_TOKEN}"', '"${API_TOKEN}"', {"API_TOKEN": "s3cr3t"}),
+    ('"${LEVEL:-info}"', '"${LEVEL:-info}"', {"LEVEL": "s3cr3t"}),
+]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(("before", "after", "env"), SECRETS)
+def test_a_secret_s_value_is_never_written(
+    tmp_path: Path, target: str, before: str, after: str, env: dict[str, str]
+) -> None:
+    made = export(tmp_path, target, EVERYTHING.replace(before, after), env=env)
+    assert made.exception is None
+    assert "s3cr3t" not in "".join(written(tmp_path).values()) + made.output
+
+
+@pytest.mark.parametrize("target", ["kubernetes", "compose", "systemd"])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('url = "${BROKER_URL}"', 'url = "redis://:s3cr3t@h/0"'),
+        ('"${API_TOKEN}"', '"s3cr3t"'),
+    ],
+)
+def test_a_secret_that_stands_in_the_file_is_refused(
+    tmp_path: Path, target: str, before: str, after: str
+) -> None:
+    made = export(tmp_path, target, EVERYTHING.replace(before, after), "--strict")
+    assert made.return_value == 1
+    assert "would go into files that many can read" in made.stderr
+    assert "s3cr3t" not in made.output
+    units = {name: text for name, text in written(tmp_path).items() if name != "fleet.toml"}
+    assert "s3cr3t" not in "".join(units.values())
+
+
+@pytest.mark.parametrize("version", ["1.32", "1.34"])
+@pytest.mark.parametrize("scaler", ["view", "broker", "none"])
+def test_kubernetes_knows_every_key_that_is_written(tmp_path: Path, scaler: str, version: str) -> None:
+    assert export(tmp_path, "kubernetes", EVERYTHING, "--scaler", scaler).exception is None
+    accept(sorted((tmp_path / "out").glob("*.yaml")), version)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: str(path.relative_to(ROOT / "examples")))
+def test_kubernetes_knows_every_key_of_the_examples(tmp_path: Path, path: Path) -> None:
+    made = export(tmp_path, "kubernetes", path.read_text(), "--memory", "256MiB")
+    assert made.exception is None
+    accept(sorted((tmp_path / "out").glob("*.yaml")), "1.34")
+
+
+def accept(paths: list[Path], version: str) -> None:
+    program = Path(sys.executable).with_name("kubernetes-validate")
+    known = [path for path in paths if path.name != "kustomization.yaml"]
+    plain = []
+    for path in known:
+        # Not one of Kubernetes' own: it is held against KEDA's schema.
+        objects = [each for each in yaml.safe_load_all(path.read_text()) if each["kind"] != "ScaledObject"]
+        path.with_suffix(".plain").write_text(yaml.safe_dump_all(objects))
+        plain.append(path.with_suffix(".plain"))
+    ran = subprocess.run(
+        [program, "-k", version, "--strict", *plain], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("scaler", ["view", "broker"])
+def test_keda_knows_every_key_of_a_scaled_object(tmp_path: Path, scaler: str) -> None:
+    if not SHARED.exists():
+        pytest.skip("KEDA's schema is not beside this checkout (../shared/data)")
+    import jsonschema
+
+    export(tmp_path, "kubernetes", EVERYTHING, "--scaler", scaler)
+    found = [
+        each for each in yaml.safe_load_all(written(tmp_path)["http.yaml"]) if each["kind"] == "ScaledObject"
+    ]
+    assert len(found) == 1
+    crd = yaml.safe_load(SHARED.read_text())
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    jsonschema.validate(found[0], closed(schema))
+    assert found[0]["spec"]["minReplicaCount"] == 1
+    assert found[0]["spec"]["maxReplicaCount"] == 8
+
+
+def closed(schema: Any) -> Any:
+    """The same, but without room for keys that it does not name."""
+    if isinstance(schema, list):
+        return [closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {key: closed(value) for key, value in schema.items()}
+    if "properties" in made and "additionalProperties" not in made:
+        made["additionalProperties"] = bool(schema.get("x-kubernetes-preserve-unknown-fields"))
+    if made.get("type") == "object" and set(made.get("properties", {})) == set():
+        made.pop("additionalProperties", None)
+    return made
+
+
+def test_systemd_takes_every_unit(tmp_path: Path) -> None:
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not installed")
+    text = EVERYTHING.replace('env_file = ".env"\n', "").replace('user = "1000"', 'user = "root"')
+    assert export(tmp_path, "systemd", text).exception is None
+    units = tmp_path / "units"
+    units.mkdir()
+    for name, unit in written(tmp_path).items():
+        # What the unit starts and who it is are the host's.
+        here = unit.replace("/srv/big-shop/.venv/bin/fleet", sys.executable).replace(
+            "User=big-shop", "User=root"
+        )
+        (units / name.replace("@.service", "@0.service")).write_text(here)
+        (units / name).write_text(here)
+    for path in sorted(units.glob("*@0.service")):
+        ran = subprocess.run(
+            ["systemd-analyze", "verify", path],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={"SYSTEMD_UNIT_PATH": f"{units}:"},
+        )
+        ours = [line for line in ran.stderr.splitlines() if str(units) in line or path.name in line]
+        assert ours == [], path.read_text()
+
+
+def test_a_compose_file_has_what_docker_asks_for(tmp_path: Path) -> None:
+    export(tmp_path, "compose", EVERYTHING)
+    compose = yaml.safe_load(written(tmp_path)["compose.yaml"])
+    images = compose["services"]["images"]
+    assert images["command"] == ["fleet", "worker", "images"]
+    assert images["stop_grace_period"] == "100s"
+    assert images["deploy"]["replicas"] == 3
+    assert images["deploy"]["update_config"]["order"] == "start-first"
+    assert compose["services"]["ticker-1"]["deploy"]["update_config"]["order"] == "stop-first"
+    assert images["environment"]["BROKER_URL"] == "${BROKER_URL:?set it in .env}"
+
+
+def test_groups_that_would_have_one_name_are_refused(tmp_path: Path) -> None:
+    text = EVERYTHING.replace("[workers.Ticker_1]", "[workers.IMAGES]")
+    made = export(tmp_path, "kubernetes", text, "--strict")
+    assert made.return_value == 1
+    assert "would both be called 'images'" in made.stderr
+
+
+def test_the_embedded_broker_is_refused_for_pods(tmp_path: Path) -> None:
+    made = export(
+        tmp_path, "kubernetes", EVERYTHING.replace('[broker]\nurl = "${BROKER_URL}"\n', ""), "--strict"
+    )
+    assert made.return_value == 1
+    assert "the embedded broker is a file of one host" in made.stderr
+
+
+def test_a_concurrency_that_depends_on_the_node_is_refused(tmp_path: Path) -> None:
+    made = export(
+        tmp_path, "kubernetes", EVERYTHING.replace("concurrency = 4", 'concurrency = "cpus"'), "--strict"
+    )
+    assert made.return_value == 1
+    assert 'concurrency = "cpus"' in made.stderr
+
+
+# --- every key of the model ------------------------------------------------------------------------------
+
+# What a change of a key does to an export that ignores it, on purpose. All else has to show.
+THE_FILE = "read by the worker from the file itself, which is mounted"
+ENGINE = "the engine's own affair"
+IGNORED = {
+    "fleet.app": THE_FILE,
+    "fleet.pythonpath": THE_FILE,
+    "fleet.timezone": "of schedules, which `fleet up` sends",
+    "fleet.beat": "of schedules, which `fleet up` sends",
+    "fleet.beat_scheduler": "of schedules, which `fleet up` sends",
+    "fleet.state_dir": "`fleet worker` has none",
+    "broker.accept": THE_FILE,
+    "broker.allow_unsafe_serializers": THE_FILE,
+    "broker.heartbeat": THE_FILE,
+    "broker.lease": THE_FILE,
+    "broker.transport_options": THE_FILE,
+    "broker.max_message_size": THE_FILE,
+    "broker.max_connections": "checked by `fleet validate`",
+    **{f"queues.{key}": THE_FILE for key in Queue.fields},
+    **{f"routes.{key}": THE_FILE for key in Route.fields},
+    **{
+        f"workers.{key}": THE_FILE
+        for key in (
+            *("queue_order", "prefetch", "acks", "max_deliveries", "max_retries", "retry_backoff"),
+            *(
+                "retry_backoff_max",
+                "soft_time_limit",
+                "time_limit",
+                "max_tasks",
+                "max_age",
+                "opened_at_import",
+            ),
+            *("queues", "threads", "log_level", "log_format"),
+        )
+    },
+}
+TABLES = {
+    "fleet": Project,
+    "broker": Broker,
+    "queues": Queue,
+    "routes": Route,
+    "workers": WorkerGroup,
+    "rollout": Rollout,
+}
+APART = {"machine", "defaults", "dashboard", "history", "alerts", "schedules", "lint", "env"}
+"""Tables that are about `fleet validate` and `fleet up`, or are merged into others."""
+CHANGED = {
+    "fleet.name": '"other"',
+    "fleet.env_file": '"other.env"',
+    "broker.url": '"${OTHER_URL}"',
+    "broker.url_file": '"/run/secrets/url"',
+    "workers.pool": '"threads"',
+    "workers.concurrency": "7",
+    "workers.replicas": "5",
+    "workers.grace_period": '"77s"',
+    "workers.max_memory": '"333MiB"',
+    "workers.singleton": "true",
+    "workers.env": '{ OTHER = "1" }',
+    "workers.nice": "7",
+    "workers.on": '["gpu"]',
+    "workers.user": '"2000"',
+    "workers.preload": "true",
+    "rollout.max_surge": "3",
+    "rollout.max_unavailable": "2",
+    "rollout.min_ready": '"9s"',
+    "rollout.progress_deadline": '"9m"',
+    "rollout.on_failure": '"rollback"',
+    "rollout.watch": '["*.py"]',
+}
+BASE = """\
+[fleet]
+name = "shop"
+app = "shop"
+
+[broker]
+url = "${BROKER_URL}"
+
+[queues.q]
+workload = "io"
+
+[[routes]]
+task = "*"
+queue = "q"
+
+[workers.w]
+queues = ["q"]
+pool = "prefork"
+concurrency = 4
+max_memory = "100MiB"
+
+[rollout]
+max_surge = 1
+"""
+
+
+def every_key() -> list[str]:
+    return [f"{table}.{key}" for table, model in TABLES.items() for key in model.fields]
+
+
+def test_every_table_of_the_file_is_accounted_for() -> None:
+    assert (
+        set(Fleet.fields) - set(TABLES) - APART - {"fleet"} == set()
+        or set(Fleet.fields) <= set(TABLES) | APART
+    )
+
+
+@pytest.mark.parametrize("key", every_key())
+def test_every_key_is_said_refused_or_left_out_on_purpose(tmp_path: Path, key: str) -> None:
+    assert (key in IGNORED) != (key in CHANGED), (
+        f"{key}: map it, refuse it, or write down here why it is ignored"
+    )
+    if key in IGNORED:
+        return
+    export(tmp_path / "before", "kubernetes", BASE)
+    text = changed(key, CHANGED[key])
+    after = export(tmp_path / "after", "kubernetes", text)
+    assert after.exception is None, after.output
+    assert (
+        engine_files(tmp_path / "before") != engine_files(tmp_path / "after")
+        or key.split(".")[1] in after.stderr
+    )
+
+
+def engine_files(folder: Path) -> dict[str, list[str]]:
+    """Without fleet.toml itself, and without the revision, in which everything shows."""
+    return {
+        name: [line for line in text.splitlines() if "fleet-workers/revision" not in line]
+        for name, text in written(folder).items()
+        if name != "fleet.toml"
+    }
+
+
+def changed(key: str, value: str) -> str:
+    table, name = key.split(".")
+    header = {"workers": "[workers.w]", "queues": "[queues.q]", "routes": "[[routes]]"}.get(
+        table, f"[{table}]"
+    )
+    kept = []
+    inside = False
+    for line in BASE.splitlines():
+        inside = line == header if line.startswith("[") else inside
+        drop = inside and (
+            line.startswith(f"{name} =") or (key == "broker.url_file" and line.startswith("url ="))
+        )
+        kept += [] if drop else [line]
+        if line == header:
+            kept.append(f"{name} = {value}")
+    return "\n".join(kept) + "\n"
+
+
+@pytest.mark.parametrize("target", ["kubernetes", "compose", "systemd"])
+def test_schedules_that_nothing_would_send_are_named(tmp_path: Path, target: str) -> None:
+    text = EVERYTHING + '\n[[schedules]]\ntask = "shop.nightly"\ncron = "0 3 * * *"\n'
+    made = export(tmp_path, target, text, "--strict")
+    assert made.return_value == 1
+    assert "sends by the clock" in made.stderr
