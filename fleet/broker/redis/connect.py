@@ -39,9 +39,9 @@ from fleet.broker.urls import mask_url, opening, refuse_bad_url, scrub
 
 OLDEST = (6, 2)  # LMOVE, BLMOVE, and RPOP with a count
 
+ANSWER_SECONDS = 15.0
 # kombu waits for ever by default: a half-open connection would hang a publish, or a whole worker.
 _DEFAULTS = {
-    "socket_timeout": 15.0,
     "socket_connect_timeout": 5.0,
     "socket_keepalive": True,
 }
@@ -54,14 +54,17 @@ _OF_A_CLUSTER = (AskError, ClusterCrossSlotError, ClusterError)  # AskError: MOV
 class Server:
     """The Redis that `url` and kombu's transport options name; opens connections to it.
 
-    Of several URLs ("url;url") one is in use: where the claims are the waiting has to be, too.
+    Of several URLs ("url;url") one is in use: where the claims are the waiting has to be, too. An answer is waited
+    for `answer_seconds`, or what kombu's `socket_timeout` says.
     """
 
-    def __init__(self, url: str, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, url: str, options: Mapping[str, Any], *, answer_seconds: float = ANSWER_SECONDS
+    ) -> None:
         refuse_bad_url(url, options)
         self._url = url
         with opening(url):
-            self._addresses = addresses(url, options)
+            self._addresses = addresses(url, {"socket_timeout": answer_seconds, **options})
         self._at = 0
         self.masked_url = mask_url(url)
         self._pool = self._make_pool()

@@ -20,7 +20,7 @@ from fleet.broker.leased.store import Claim, Found, QueueCounts
 from fleet.broker.notes import Entry, Written
 from fleet.broker.redis import scripts
 from fleet.broker.redis.blocked_readers import BlockedReaders
-from fleet.broker.redis.connect import Server
+from fleet.broker.redis.connect import ANSWER_SECONDS, Server
 from fleet.broker.redis.envelope import ready_since, seal, unseal
 from fleet.broker.redis.keys import Keys, urgency
 from fleet.broker.redis.refusals import NotPermitted
@@ -42,6 +42,14 @@ T = TypeVar("T")
 Tag = tuple[str, str]  # queue, "<number>:<step>"
 
 
+def _answer_seconds(lease_seconds: float) -> float:
+    """Who waits on a connection that has gone silent finds out before others take its claims.
+
+    But a server may be slow for a moment: below six seconds a lease runs out first.
+    """
+    return min(ANSWER_SECONDS, max(2.0, lease_seconds / 3))
+
+
 class RedisStore:
     """See LeasedStore. `owner` names who claims; without one the store can publish and look, not reserve.
 
@@ -57,7 +65,8 @@ class RedisStore:
         transport_options: Mapping[str, Any] | None = None,
     ) -> None:
         options = transport_options or {}
-        self._server = Server(url, options)
+        answer_seconds = _answer_seconds(lease_seconds) if owner else ANSWER_SECONDS
+        self._server = Server(url, options, answer_seconds=answer_seconds)
         self._keys = Keys.from_options(options)
         self._scripts: dict[str, tuple[str, str]] = {}
         self._owner = owner

@@ -11,7 +11,7 @@ from typing import Any
 
 from fleet.controller.declared.changes import config_changes
 from fleet.controller.declared.diff import Difference, refusals
-from fleet.controller.declared.reading import digest_of, problem, read
+from fleet.controller.declared.reading import Reading, digest_of, problem, read
 from fleet.controller.log.events import EventLog, iso
 from fleet.fleet_state import FleetState
 
@@ -67,18 +67,20 @@ class Declaration:
                 return self._verdict
             reading = await asyncio.to_thread(read, self._file, self._env)
             self._digest, self._files = reading.digest, reading.files
-            self._verdict = await self._judge(reading.accepted, reading.problems)
-            self.remarks = self.remarks if self._verdict is FileVerdict.REJECTED else reading.remarks
-            self.fingerprint = "" if self._verdict is FileVerdict.REJECTED else reading.fingerprint
+            self._verdict = await self._judge(reading)
             return self._verdict
 
-    async def _judge(self, new: FleetState | None, problems: Sequence[dict[str, Any]]) -> FileVerdict:
+    async def _judge(self, reading: Reading) -> FileVerdict:
+        new, problems = reading.accepted, reading.problems
         if new is not None and self.accepted is not None and (never := refusals(self.accepted, new)):
             new, problems = None, [problem(_refusal(each), ".".join(each.path)) for each in never]
         if new is None:
+            self.fingerprint = ""
             self._reject(problems)
             return FileVerdict.REJECTED
         mended, self.rejected = self.rejected is not None, None
+        # Before anything is waited for: who sees the new revision may send by the new file.
+        self.remarks, self.fingerprint = reading.remarks, reading.fingerprint
         if self.accepted is not None and new.means_the_same(self.accepted):
             if mended:
                 self._log.info(f"{self._file.name} is valid again; nothing changed")
