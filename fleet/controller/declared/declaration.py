@@ -71,7 +71,7 @@ class Declaration:
             return self._verdict
 
     async def _judge(self, reading: Reading) -> FileVerdict:
-        new, problems = reading.accepted, reading.problems
+        new, problems = reading.accepted, list(reading.problems)
         if new is not None and self.accepted is not None and (never := refusals(self.accepted, new)):
             new, problems = None, [problem(_refusal(each), ".".join(each.path)) for each in never]
         if new is None:
