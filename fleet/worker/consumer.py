@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from fleet.broker.delivery import Delivery
 from fleet.broker.loop_lock import LoopLock
@@ -23,7 +22,7 @@ from fleet.worker.outcome import Outcome, Own
 from fleet.worker.pools import Pool
 from fleet.worker.progress import HeldUp, news, stuck
 from fleet.worker.remote import Remote
-from fleet.worker.revoked import Revoked
+from fleet.worker.revoked import open_revoked
 from fleet.worker.settling import Settler
 from fleet.worker.state import GateEvent
 from fleet.worker.workload import Workload
@@ -73,13 +72,7 @@ class Consumer:
 
     def _make_remote(self, context: LoopContext) -> Remote:
         """For Celery's remote control."""
-        launch = context.launch
-        folder = Path(launch.routing_file).parent if launch.routing_file else None
-        try:
-            revoked = Revoked(folder, launch.worker)
-        except OSError as error:  # another user's, perhaps
-            self._log.warning(f"what is revoked is not kept over a restart: {error}")
-            revoked = Revoked(None, launch.worker)
+        revoked = open_revoked(context.launch, self._log)
         self._workload.revoked = revoked
         remote = Remote(context, self._workload, revoked, self._orders, self._set_rate)
         self._orders.others = remote.obey

@@ -2,6 +2,7 @@
 
 Each worker writes those that it hears of into a file of its own in the state directory and reads those of all others
 when it starts: a revocation is meant for whichever worker gets the message. Bounded in number and age, as Celery's.
+A `fleet worker` has no state directory: it knows what it has heard itself, until it ends.
 """
 
 from __future__ import annotations
@@ -15,10 +16,23 @@ from typing import Any
 
 from fleet.broker.delivery import Delivery
 from fleet.clock import time
+from fleet.spec import WorkerLaunch
+from fleet.worker.log import Log
 
 MOST = 50_000
 SECONDS = 3 * 3600.0  # ids are kept for so long; stamps for ever, for there are few
 _FOLDER = "revoked"
+
+
+def open_revoked(launch: WorkerLaunch, log: Log) -> Revoked:
+    """What the workers of this fleet have heard; that of `fleet worker`, which reports to nobody, starts empty."""
+    if not launch.control_socket:
+        return Revoked(None, launch.worker)  # its `routing_file` lies in memory, not in a state directory
+    try:
+        return Revoked(Path(launch.routing_file).parent, launch.worker)
+    except OSError as error:  # another user's, perhaps
+        log.warning(f"tasks revoked from now on are forgotten when this worker restarts: {error}")
+        return Revoked(None, launch.worker)
 
 
 class Revoked:

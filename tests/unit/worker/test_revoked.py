@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from fleet.broker.delivery import Delivery
+from fleet.spec import BrokerSpec, WorkerLaunch, WorkerSpec
 from fleet.worker import revoked
-from fleet.worker.revoked import Revoked
+from fleet.worker.log import Log
+from fleet.worker.revoked import Revoked, open_revoked
 
 
 def delivery(ident: str, **stamps: object) -> Delivery:
@@ -55,3 +57,36 @@ def test_without_a_folder_nothing_is_kept_and_all_else_works() -> None:
     assert not known
     known.add(["a"])
     assert known.covers(delivery("a"))
+
+
+class _Warnings(Log):
+    def __init__(self) -> None:
+        super().__init__("http/0")
+        self.said: list[str] = []
+
+    def warning(self, text: str, trace: str | None = None) -> None:
+        self.said.append(text)
+
+
+def launch(control_socket: str, routing_file: str) -> WorkerLaunch:
+    spec = WorkerSpec("f", "http", (), (), BrokerSpec("memory://"), (), "threads", 2)
+    return WorkerLaunch("http/0", 0, "r", spec, control_socket, routing_file)
+
+
+def test_a_worker_without_a_state_directory_keeps_none_and_warns_of_nothing(tmp_path: Path) -> None:
+    """The rules of `fleet worker` lie in memory: /proc/self/fd is no place for a folder."""
+    log = _Warnings()
+    known = open_revoked(launch("", "/proc/self/fd/5"), log)
+    known.add(["a"])
+    assert known.ids == ["a"]
+    assert log.said == []
+
+
+def test_a_worker_of_a_fleet_keeps_them_beside_the_routes(tmp_path: Path) -> None:
+    routing, log = str(tmp_path / "routing.json"), _Warnings()
+    open_revoked(launch("/run/control.sock", routing), log).add(["a"])
+    assert open_revoked(launch("/run/control.sock", routing), log).ids == ["a"]
+    elsewhere = launch("/run/control.sock", str(tmp_path / "gone" / "routing.json"))
+    assert open_revoked(elsewhere, log).ids == []
+    [warning] = log.said
+    assert warning.startswith("tasks revoked from now on are forgotten when this worker restarts: ")
