@@ -191,7 +191,7 @@ def test_without_a_terminal_to_draw_on_it_is_a_status_or_a_sentence(fleet: Follo
     assert (ran.returncode, ran.stdout) == (2, "")
     assert "needs a terminal; `fleet status` prints" in ran.stderr
     with Terminal(["top"], fleet.folder, env={"TERM": "dumb"}) as terminal:
-        terminal.sees("CONSUMERS")  # of `fleet status`
+        terminal.sees("WORKERS")  # of `fleet status`
 
 
 def test_no_colour_is_written_where_none_is_wanted(fleet: Following) -> None:

@@ -37,7 +37,7 @@ def queue_columns(width: int) -> list[Column]:
     ]
     more = [
         Column("DELAYED", lambda row: number(row.get("delayed")), right=True),
-        Column("CONSUMERS", lambda row: number(row.get("consumers")), right=True),
+        Column("WORKERS", lambda row: number(row.get("workers")), right=True),
     ]
     return few + more if width >= WIDE else few
 

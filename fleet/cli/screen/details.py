@@ -32,7 +32,8 @@ def _queue(model: Model, row: Row) -> Iterator[str]:
     yield f"  {number(row.get('ready'))} wait, the oldest for {measured(row.get('oldest_seconds'))}"
     kinds = ("unacked", "delayed", "dead")
     yield "  " + ", ".join(f"{number(row.get(kind))} {kind}" for kind in kinds)
-    yield f"  consumers: {number(row.get('consumers'))}"
+    at_broker = f", {number(row['consumers'])} consumers by the broker's word" if row.get("consumers") else ""
+    yield f"  {number(row.get('workers'))} workers take from it{at_broker}"
     groups = [
         group["name"] for group in model.known.answer("status", "groups") if row["name"] in group["queues"]
     ]

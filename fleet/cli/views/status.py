@@ -168,7 +168,7 @@ _QUEUE_COLUMNS = [
     Column("QUEUE", lambda queue: queue["name"], shrinks=True),
     Column("WAITING", _number("ready"), right=True),
     Column("UNACKED", _number("unacked"), right=True),
-    Column("CONSUMERS", _number("consumers"), right=True),
+    Column("WORKERS", _number("workers"), right=True),
     Column("DEAD", _number("dead"), right=True, role=lambda queue: "bad" if queue["dead"] else ""),
     Column("DELAYED", _number("delayed"), right=True),
     Column("OLDEST", lambda queue: measured(queue["oldest_seconds"]), right=True),

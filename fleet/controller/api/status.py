@@ -87,7 +87,7 @@ def status(facts: StatusFacts) -> dict[str, Any]:
         "broker": {"error": facts.broker_error, "alarm": facts.broker_alarm},
         "failures": list(facts.failures),
         "groups": groups,
-        "queues": [queue.to_dict() for queue in facts.queues],
+        "queues": [queue_row(queue, groups) for queue in facts.queues],
         "scheduler": scheduler_status(scheduler, facts.schedules) if facts.has_clock else None,
         "schedules": schedules_status(with_app(facts.effective.schedules, facts.schedules), facts.schedules),
         "dashboard": _dashboard(facts),
@@ -180,6 +180,22 @@ def _rollout(views: Sequence[RolloutView]) -> dict[str, Any] | None:
     """One rollout is shown; one that failed before one that gets on."""
     view = min(views, key=lambda view: view.state == "progressing", default=None)
     return {"state": view.state, "group": view.group, "reason": view.reason} if view else None
+
+
+def queue_row(queue: QueueStats, groups: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """`workers`: those here that take from it now; None when only other hosts have some.
+
+    `consumers` is the broker's word: RabbitMQ counts a worker that takes ahead twice, and one that is full not at all.
+    """
+    taking = [group for group in groups if queue.name in group["queues"]]
+    here = [group for group in taking if group["here"]]
+    workers = sum(_takes(worker, queue.name) for group in here for worker in group["workers"])
+    return {**queue.to_dict(), "workers": workers if here or not taking else None}
+
+
+def _takes(worker: Mapping[str, Any], queue: str) -> bool:
+    has_broker = worker["state"] == State.READY.value and not worker["broker_error"]
+    return has_broker and queue not in (worker["paused_queues"] or ())
 
 
 def _group(group: Group, facts: StatusFacts) -> dict[str, Any]:

@@ -86,7 +86,12 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "fleet_queue_oldest_message_age_seconds", "gauge", "Age of the oldest message that is ready.", _QUEUE
     ),
-    Metric("fleet_queue_consumers", "gauge", "Consumers of the queue, by the broker's word.", _QUEUE),
+    Metric(
+        "fleet_queue_consumers",
+        "gauge",
+        "Consumers of the queue, by the broker's word: on RabbitMQ up to two of a worker.",
+        _QUEUE,
+    ),
     Metric(
         "fleet_tasks_total",
         "counter",
