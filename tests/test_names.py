@@ -65,7 +65,7 @@ SAME_FILE = {
     "routing": "which queue a task goes to",
     "run": "the door of a package: run the worker, run the rules",
     "schema": "the JSON Schema, made and printed",
-    "secrets": "secrets in texts: found, masked",
+    "masking": "secrets made unreadable: in URLs, in findings",
     "send": "`fleet send`: asked for, handed to the controller, done by it",
     "settings": "what a process is to go by",
     "stats": "numbers: of a worker, of queues per broker",

@@ -133,7 +133,7 @@ def _tasks(fleet: Fleet, names: tuple[str, ...]) -> list[AppTask]:
     from fleet.cli.file.app_inventory import SECONDS, take_inventory
     from fleet.config.resolve import app_import
     from fleet.rules.app import AppFailure
-    from fleet.rules.words import nearest
+    from fleet.rules.did_you_mean import nearest
 
     found = take_inventory(app_import(fleet), fleet.folder, SECONDS)
     if isinstance(found, AppFailure):

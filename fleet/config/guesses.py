@@ -8,7 +8,7 @@ from typing import Any
 
 from fleet.config.types import POOLS
 from fleet.config.units import DURATION_UNITS, SIZE_UNITS, parse_duration, parse_size
-from fleet.rules.words import nearest
+from fleet.rules.did_you_mean import nearest
 
 Guess = tuple[Any, bool]
 

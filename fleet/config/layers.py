@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from fleet.config.document import Document
+from fleet.rules.did_you_mean import Names
 from fleet.rules.finding import Finding
 from fleet.rules.syntax import overrides_nothing
-from fleet.rules.words import Names
 
 NAMED = ("workers", "queues")
 

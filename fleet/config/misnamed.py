@@ -11,9 +11,10 @@ from fleet.config.document import Document
 from fleet.config.foreign import Foreign, foreign, in_words
 from fleet.config.misplaced import put_right
 from fleet.config.toml import to_toml
+from fleet.rules.did_you_mean import nearest
 from fleet.rules.finding import Change, Finding, KeyPath, Rename, Step
 from fleet.rules.syntax import foreign_key, invalid_value, unknown_key
-from fleet.rules.words import dotted, nearest
+from fleet.rules.words import dotted
 
 GROUP_NAME = "a name of letters, digits, `_` and `-`"
 

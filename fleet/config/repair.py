@@ -18,7 +18,7 @@ from fleet.config.mistakes import mistakes
 from fleet.config.toml import to_toml
 from fleet.config.units import parse_duration, parse_size
 from fleet.config.unnamed import give_names
-from fleet.diagnostics.secrets import is_secret_name
+from fleet.diagnostics.masking import is_secret_name
 from fleet.rules.finding import Change, Finding, KeyPath, Step
 from fleet.rules.syntax import bad_unit, invalid_value, missing_key, unknown_pool
 from fleet.rules.words import dotted

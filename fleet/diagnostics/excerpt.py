@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from fleet.diagnostics.masking import Masked
 from fleet.diagnostics.model import Span
-from fleet.diagnostics.secrets import Masked
 
 _TAB = "    "
 _ELLIPSIS = "…"

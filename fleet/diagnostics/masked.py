@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from fleet.diagnostics.masking import is_secret_name, mask_lines, mask_prose
 from fleet.diagnostics.model import Diagnostic, Fix
-from fleet.diagnostics.secrets import is_secret_name, mask_lines, mask_prose
 
 
 def masked(found: Diagnostic) -> Diagnostic:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from fleet.diagnostics.excerpt import excerpt
 from fleet.diagnostics.masked import masked
+from fleet.diagnostics.masking import Masked, mask_lines
 from fleet.diagnostics.model import Diagnostic, Severity, Span
-from fleet.diagnostics.secrets import Masked, mask_lines
 
 _CODES = {"error": "31;1", "warning": "33;1", "info": "36;1", "frame": "34;1", "bold": "1", "plain": ""}
 # Commands and names in backquotes, `key = value`, a comment for fleet; longer ones break like all else.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fleet.config.model import Fleet, WorkerGroup
-from fleet.diagnostics.secrets import is_secret_name
+from fleet.diagnostics.masking import is_secret_name
 from fleet.export.problem import Problem
 
 APP = "/app"

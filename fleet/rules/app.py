@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from fleet.config.model import Fleet
 from fleet.rules.consumption_facts import consumed, count
+from fleet.rules.did_you_mean import nearest
 from fleet.rules.finding import Finding, KeyPath, Mark
 from fleet.rules.globs import covers
 from fleet.rules.registry import on_request
-from fleet.rules.words import nearest
 
 _MOST_NAMES = 5
 

@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 
 from fleet.config.model import Fleet, Queue, WorkerGroup
 from fleet.machine import Amount, Machine
+from fleet.rules.did_you_mean import Names
 from fleet.rules.finding import Finding
-from fleet.rules.words import Names
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 GREEN = ("gevent", "eventlet")

@@ -22,6 +22,7 @@ from fleet.statedir import StateDir
 from fleet.supervisor import spawn
 from fleet.supervisor.ended import reap_one
 from fleet.supervisor.logfile import RotatedLog
+from fleet.supervisor.process_signals import Signals
 from fleet.supervisor.wakeup import DeadlinePoller, SignalWaker
 from fleet.supervisor.zygotes import Zygotes
 from fleet.visible import visible_lines
@@ -30,7 +31,6 @@ from fleet.visible import visible_lines
 _WANTED_FILES = 16384
 # Supervisord's warning, critical no less; see _unix_server.
 _UNGUARDED = "Server 'fleet' running without any HTTP authentication checking"
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 class EngineError(RuntimeError):
@@ -64,8 +64,7 @@ class EngineOptions(ServerOptions):  # type: ignore[misc]
         self.server_configs = [_unix_server(state)]
         self.rpcinterface_factories: list[tuple[str, Callable[..., Any], dict[str, Any]]] = []
         self.changed: Callable[[], None] = lambda: None
-        self.on_hangup: Callable[[], None] = lambda: None
-        self.on_impatience: Callable[[], None] = lambda: None
+        self.signals = Signals()
         self.look_after_state: Callable[[], float] = lambda: math.inf  # when to call it again
         self.reaped_all = True
         self.hurried = False
@@ -112,13 +111,7 @@ class EngineOptions(ServerOptions):  # type: ignore[misc]
 
     def get_signal(self) -> int | None:
         signum: int | None = super().get_signal()
-        if signum == signal.SIGHUP:
-            self.on_hangup()  # supervisord would restart everything
-            return None
-        if signum in _STOP_SIGNALS and self.stopping:
-            self.on_impatience()
-            return None
-        return signum
+        return None if self.signals.take(signum, stopping=self.stopping) else signum
 
     def make_http_servers(self, supervisord: Any) -> Any:
         servers = super().make_http_servers(supervisord)

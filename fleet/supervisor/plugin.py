@@ -62,8 +62,8 @@ class Plugin:
         self._programs = programs
         self._notifier = notifier
         self._waits = LongPolls(lambda: programs.sequence, self._snapshot)
-        options.on_hangup = self._guard(self._hang_up)
-        options.on_impatience = self._guard(programs.hurry_all)
+        options.signals.on_hangup = self._guard(self._hang_up)
+        options.signals.on_impatience = self._guard(programs.hurry_all)
         options.poller.next_deadline = self._next_deadline
         events.subscribe(events.SupervisorStoppingEvent, self._guard(lambda _event: self._begin_to_stop()))
 

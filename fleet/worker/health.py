@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from fleet.worker.blocked_loop import why_blocked
 from fleet.worker.progress import HeldUp
 from fleet.worker.recycling import Share, is_far_above, mebibytes, worker_worn
 from fleet.worker.settings import Settings
 
-# The loop turns every few seconds, and waits for the broker for half a minute at most.
-WEDGED_SECONDS = 60.0
 # A hard limit that has not ended its task by then never will: a thread, a solo task, an undead process.
 OVERDUE_SECONDS = 30.0
 # How long a worker that has done its share waits for its replacement: without a controller, and with one.
@@ -92,10 +91,6 @@ def trouble(now: float, vitals: Vitals) -> str | None:
         return f"a task runs {vitals.longest_overdue:.0f}s beyond its time limit and can't be stopped"
     if vitals.stuck is not None and vitals.is_online:
         return vitals.stuck
-    held = vitals.held_up
-    if held is not None and held.seconds >= WEDGED_SECONDS and vitals.is_online:
-        return f"its event loop has not turned for {held.seconds:.0f}s: {held.by} blocks it"
-    silent = now - vitals.turned_at
-    if silent >= WEDGED_SECONDS and vitals.is_online and not vitals.runs_inline:
-        return f"its loop has not turned for {silent:.0f}s: a task blocks it"
-    return None
+    if not vitals.is_online:  # the loop may wait for the broker
+        return None
+    return why_blocked(vitals.held_up, 0.0 if vitals.runs_inline else now - vitals.turned_at)

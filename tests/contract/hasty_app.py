@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fleet.worker import health, recycling
+from fleet.worker import blocked_loop, health, recycling
 from tests.contract.app import *  # noqa: F403  its tasks
 
 recycling.LEAST_SECONDS = 1.0
-health.WEDGED_SECONDS = 7.0  # above the longest wait of the loop
+blocked_loop.WEDGED_SECONDS = 7.0  # above the longest wait of the loop
 health.OVERDUE_SECONDS = 1.0
 health.ALONE_SECONDS = 1.0

@@ -18,10 +18,10 @@ from kombu.transport import virtual
 from fleet.broker.delivery import BrokerUnavailable
 from fleet.broker.kombu_transport.channel import Channel
 from fleet.broker.kombu_transport.event_loop import EventLoop
+from fleet.broker.kombu_transport.lease_keeper import LeaseKeeper
 from fleet.broker.kombu_transport.messages import expiration
 from fleet.broker.kombu_transport.qos import QoS
 from fleet.broker.kombu_transport.wakeup import Wakeup
-from fleet.broker.leased.lease_keeper import LeaseKeeper
 from fleet.broker.leased.lifetimes import Lifetime, Lifetimes
 from fleet.broker.leased.locked import Locked
 from fleet.broker.leased.store import Claim, LeasedStore

@@ -38,7 +38,7 @@ def summary(fixed: Fixed) -> str:
 
 def diff(before: Source, after: str) -> str:
     """Unified, secrets masked; "" when nothing changes."""
-    from fleet.diagnostics.secrets import mask_lines
+    from fleet.diagnostics.masking import mask_lines
 
     # Masked after they are compared: a line in which only a secret has changed is a change, too.
     old, new = _lines(before.text), _lines(after)

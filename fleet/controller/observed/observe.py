@@ -14,13 +14,11 @@ from typing import Any
 from fleet import program_labels
 from fleet.control import Report
 from fleet.controller.log.failures import Since
+from fleet.controller.observed.heartbeat_timeout import is_timed_out, last_heard
 from fleet.program_labels import WorkerLabels
 from fleet.slot_names import slot_name, worker_full_name
 from fleet.spec import Exit
 from fleet.supervisor.client import Program, Snapshot
-
-# Reports come every three seconds at least (fleet.control); a worker under load may be late by some.
-SILENT_AFTER_SECONDS = 10.0
 
 # A process that lived longer than this did not fail to start: whatever ended it came later.
 _EARLY_SECONDS = 10.0
@@ -149,7 +147,7 @@ def _see(
     busy: str | None,
 ) -> SeenWorker:
     labels, started = WorkerLabels.of(program), now - program.uptime_seconds
-    heard = max(latest.at if latest else started, listening_since)
+    heard = last_heard(latest.at if latest else None, started, listening_since)
     state, absorbed = _state(program, latest, heard=heard, now=now), None
     # Only who is known to have been up: an import gets the time that any start gets.
     if state is State.SILENT and busy and latest is not None and latest.report.state != "starting":
@@ -210,7 +208,7 @@ _WITHOUT_REPORTS = {
 def _state(program: Program, latest: LatestReport | None, heard: float, now: float) -> State:
     if program.state in _WITHOUT_REPORTS:
         return _WITHOUT_REPORTS[program.state]
-    if now - heard > SILENT_AFTER_SECONDS:
+    if is_timed_out(heard, now):
         return State.SILENT
     if latest is None:
         return State.UNKNOWN

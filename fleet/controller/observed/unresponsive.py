@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from fleet.broker.open import is_leased
+from fleet.controller.observed.heartbeat_timeout import SILENT_AFTER_SECONDS
 from fleet.controller.observed.leases import keep
-from fleet.controller.observed.observe import SILENT_AFTER_SECONDS, Observation, SeenWorker
+from fleet.controller.observed.observe import Observation, SeenWorker
 from fleet.controller.observed.procstat import ProcessStat, read_stat
 from fleet.controller.observed.queue_stats import in_own_thread
 from fleet.fleet_state import FleetState
 from fleet.spec import WorkerSpec, renewal_seconds
 from fleet.supervisor.client import Program
 
-# As long as a loop that does not turn (worker/health.py): by then it is a deadlock, or a green pool must go on.
+# As long as a loop that does not turn (worker/blocked_loop.py): by then it is a deadlock, or a green pool must go on.
 PATIENCE_SECONDS = 60.0
 # A hard limit that has not ended its task by then never will.
 _OVERDUE_SECONDS = 30.0

@@ -10,9 +10,9 @@ from fleet.broker_url.amqp_parameters import EXAMPLES, Fault, faults, known, rea
 from fleet.config.model import Fleet
 from fleet.machine import Machine
 from fleet.rules.brokers import AMQP, broker_kind, together
+from fleet.rules.did_you_mean import nearest
 from fleet.rules.finding import Finding, Mark
 from fleet.rules.registry import rule
-from fleet.rules.words import nearest
 
 
 @rule("FLT115", "amqp-url-parameter", "warning", varies=True, reads=("broker.url", "broker.heartbeat"))

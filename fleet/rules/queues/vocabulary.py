@@ -7,10 +7,11 @@ from typing import Any
 
 from fleet.config.model import Fleet, Queue
 from fleet.machine import Machine
+from fleet.rules.did_you_mean import nearest
 from fleet.rules.finding import Change, Drop, Finding, KeyPath, Mark, Rename, Step
 from fleet.rules.queues.quorum import is_quorum, rabbit_queues
 from fleet.rules.registry import rule
-from fleet.rules.words import listed, nearest
+from fleet.rules.words import listed
 
 # Argument → what RabbitMQ takes for it.
 _WORDS = {

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from fleet.config.model import Fleet
 from fleet.machine import Machine
 from fleet.rules.consumption_facts import consumed, dead_letters, is_guesswork, keep_dead_letters, meant
+from fleet.rules.did_you_mean import Names
 from fleet.rules.finding import Finding, KeyPath
 from fleet.rules.queues.consumption import undeclared
 from fleet.rules.registry import rule
-from fleet.rules.words import Names, cut, listed
+from fleet.rules.words import cut, listed
 
 _WILD = {"*", "#"}
 _MOST_PATTERNS = 100

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from fleet.config.model import Fleet
 from fleet.machine import Machine
 from fleet.rules.brokers import broker_url, other_host
+from fleet.rules.did_you_mean import nearest
 from fleet.rules.finding import Change, Finding
 from fleet.rules.registry import rule
-from fleet.rules.words import nearest
 
 _UNSAFE = re.compile(r"pickle|yaml|x-python-serialize", re.IGNORECASE)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fleet.broker_url.masking import has_password
 from fleet.config.model import Fleet
-from fleet.diagnostics.secrets import is_secret_name
+from fleet.diagnostics.masking import is_secret_name
 from fleet.machine import Machine
 from fleet.rules.files import absolute, readable_by_others
 from fleet.rules.finding import Finding, KeyPath

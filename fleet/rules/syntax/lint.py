@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from fleet.config.model import Fleet
 from fleet.machine import Machine
+from fleet.rules.did_you_mean import nearest
 from fleet.rules.finding import Change, Drop, Finding, KeyPath, Mark, Rename
 from fleet.rules.registry import catalogue, rule
-from fleet.rules.words import nearest
 
 
 @rule("FLT012", "unknown-code", "warning", fix="unsafe", singly=True, reads=("lint.ignore", "lint.severity"))

@@ -29,8 +29,8 @@ from fleet.worker.headers import label, task_of
 from fleet.worker.outcome import Outcome, default_policy
 from fleet.worker.pools import Direct, Host
 from fleet.worker.pools.async_execution import AsyncExecutor
+from fleet.worker.pools.blocked_event_loop import LoopWatch
 from fleet.worker.pools.interrupts import Interrupts
-from fleet.worker.pools.loop_watch import LoopWatch
 from fleet.worker.pools.threads import TaskThreads
 from fleet.worker.progress import HeldUp
 

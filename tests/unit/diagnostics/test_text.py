@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fleet.diagnostics import Diagnostic, Related, Span
 from fleet.diagnostics.excerpt import cells, excerpt
-from fleet.diagnostics.secrets import mask_lines
+from fleet.diagnostics.masking import mask_lines
 from fleet.diagnostics.text import Style, render, summary
 
 TEXT = '[queues.img]\nworkload = "cpu"\n\n[workers.img]\n\tpool = "gevent"\n'

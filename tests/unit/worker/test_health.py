@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.spec import BrokerSpec, WorkerLaunch, WorkerSpec
-from fleet.worker.health import ALONE_SECONDS, PATIENCE_SECONDS, WEDGED_SECONDS, Health, Vitals, trouble
+from fleet.worker.blocked_loop import WEDGED_SECONDS
+from fleet.worker.health import ALONE_SECONDS, PATIENCE_SECONDS, Health, Vitals, trouble
 from fleet.worker.progress import HeldUp
 from fleet.worker.recycling import LEAST_SECONDS
 from fleet.worker.settings import Settings, SettingsChange

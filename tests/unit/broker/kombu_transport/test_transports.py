@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from fleet.broker.delivery import BrokerUnavailable
+from fleet.broker.kombu_transport.lease_keeper import LeaseKeeper
 from fleet.broker.kombu_transport.messages import expiration, to_encoded, to_payload
 from fleet.broker.kombu_transport.qos import to_tags, to_text
 from fleet.broker.kombu_transport.queue_cycle import QueueCycle
 from fleet.broker.kombu_transport.wakeup import Wakeup
-from fleet.broker.leased.lease_keeper import LeaseKeeper
 from fleet.broker.leased.lifetimes import Lifetime, milliseconds
 from fleet.broker.leased.locked import Locked
 from fleet.broker.leased.store import Claim

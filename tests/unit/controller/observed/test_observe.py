@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from fleet.control import Report
-from fleet.controller.observed.observe import SILENT_AFTER_SECONDS, LatestReport, SeenWorker, State, observe
+from fleet.controller.observed.heartbeat_timeout import SILENT_AFTER_SECONDS
+from fleet.controller.observed.observe import LatestReport, SeenWorker, State, observe
 from fleet.supervisor.client import Program, Snapshot
 
 NOW = 1000.0

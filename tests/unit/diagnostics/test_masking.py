@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from fleet.diagnostics.secrets import mask, mask_lines, mask_prose
+from fleet.diagnostics.masking import mask, mask_lines, mask_prose
 
 
 @pytest.mark.parametrize(
