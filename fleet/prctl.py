@@ -16,6 +16,9 @@ CAPBSET_DROP = 24
 SET_CHILD_SUBREAPER = 36
 SET_NO_NEW_PRIVS = 38
 
+PARENT_VARIABLE = "FLEET_PARENT"
+"""The pid of the process that a child is to end with, for a child that arranges that itself."""
+
 
 @functools.cache
 def load() -> Callable[[int, int], int] | None:

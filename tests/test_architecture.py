@@ -66,7 +66,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "diagnostics": {"broker_url"},
     "schedules": {"spec", "protocol"},  # pure: everybody who asks when something fires
     # What a supervised process of its own needs to publish, and to remember that it has.
-    "scheduler": {"broker", "protocol", "schedules", "spec", "tasks", "visible", "instance"},
+    "scheduler": {"broker", "protocol", "schedules", "spec", "tasks", "visible", "instance", "prctl"},
     "rules": {
         *("config.model", "config.envfile", "config.toml", "diagnostics", "machine", "broker_url"),
         *("schedules.moments", "advice", "histogram"),
@@ -77,7 +77,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "log_files": {"private_files", "slot_names"},
     "takeover": set(),  # pure: texts in, text out; nothing of a running fleet
-    "view": {"broker", "control", "controller.autoscale", "fleet_state"},
+    "view": {
+        *("broker", "control", "controller.autoscale", "fleet_state"),
+        # Its scheduler, told of as the controller tells of one.
+        *("controller.observed.schedules", "controller.metrics", "prctl", "spec"),
+    },
     "advice": {"duration_words", "histogram"},  # pure: measurements in, advice out
     "bench": {"advice", "spec", "control", "telemetry", "broker", "protocol", "tasks"},
     "export": {"config.model", "diagnostics", "broker_url", "rules.finding"},
@@ -131,6 +135,7 @@ MAY_IMPORT: dict[str, set[str]] = {
             "export",
             "takeover",
             "schedules",
+            "scheduler",
             "view",
             "advice",
             "bench",

@@ -71,6 +71,7 @@ ELSEWHERE = {
     "celery/message.py": "tests/celery",
     "scheduler/lease.py": "tests/celery",  # test_beat_service.py
     "schedules/order_effects.py": "tests/process",
+    "scheduler/one_run.py": "tests/integration/scheduler",
     "controller/api": "tests/process",
     "controller/autoscale/counters.py": "tests/process",
     "simulation/svg.py": "tests/cli",

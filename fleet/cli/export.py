@@ -79,16 +79,24 @@ def of_images(function: Function) -> Function:
     show_default=True,
     help="What KEDA asks how many workers: `fleet view`, the queues' length, nobody.",
 )
+@click.option(
+    "--schedules",
+    type=click.Choice(["view", "cronjob", "none"]),
+    default="view",
+    show_default=True,
+    help="What sends by the clock: `fleet view`, a CronJob for each of [[schedules]], nothing.",
+)
 @of_images
 @common
-def kubernetes(*, scaler: str, image: str, memory: str | None, env: str | None, **delivery: Any) -> int:
+def kubernetes(
+    *, scaler: str, schedules: str, image: str, memory: str | None, env: str | None, **delivery: Any
+) -> int:
     """A kustomize base with a Deployment for each group, to be applied with `kubectl apply -k DIR`.
 
     Groups that scale get a ScaledObject for KEDA. secret.example.yaml lists what is secret, without values.
     """
-    return _export(
-        "kubernetes", WriteOptions(**delivery), image=image, env=env, memory=_size(memory), scaler=scaler
-    )
+    options = {"image": image, "env": env, "memory": _size(memory), "scaler": scaler, "schedules": schedules}
+    return _export("kubernetes", WriteOptions(**delivery), **options)
 
 
 @command.command("compose", short_help="A compose.yaml for Docker Compose and Swarm.")

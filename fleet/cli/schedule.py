@@ -129,6 +129,29 @@ def resume(*, name: str, file: Path | None, env: str | None, as_json: bool) -> i
     return _tell("resume", file, env, as_json, name=name)
 
 
+@command.command("fire", short_help="Send the run of one moment, once: for a CronJob.")
+@click.argument("name")
+@click.option(
+    "--job",
+    envvar="FLEET_JOB",
+    metavar="JOB",
+    help="Name of the CronJob's Job, which tells the moment [default: the last that was due].",
+)
+@common
+def fire(*, name: str, job: str | None, file: Path | None, env: str | None, as_json: bool) -> int:
+    """Send the run of a schedule that is due, once, without a running fleet: what a CronJob is for.
+
+    It has the identity of its moment and the note of a run that a scheduler sends: whoever comes second, be it
+    another Job or a scheduler, sends nothing. `fleet export kubernetes --schedules cronjob` writes the CronJobs.
+    """
+    from fleet.cli.running.fire import send_one_run
+
+    outcome = send_one_run(file, env, name, job)
+    said = {"name": name, "outcome": outcome}
+    click.echo(json.dumps(said, ensure_ascii=False) if as_json else f"{visible(name)}: {outcome}")
+    return Exit.OK
+
+
 def _declared(file: Path | None, env: str | None, names: tuple[str, ...]) -> tuple[str, list[ScheduleSpec]]:
     """The fleet's name, and the schedules called so, or all that are enabled. Raises Failure."""
     from fleet.cli.file.loading import load_fleet

@@ -1,4 +1,4 @@
-"""`fleet view`: the number of workers that each group needs, for a scaler that asks."""
+"""`fleet view`: what a cluster has one of: the numbers of workers for a scaler that asks, and the scheduler."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from fleet.cli.options import Failure, env_option, file_option
 
 if TYPE_CHECKING:
     from fleet.fleet_state import FleetState
+    from fleet.view.scheduler_child import SchedulerChild
 
 _LISTEN = ":8788"
 
 
-@click.command(short_help="Answer how many workers each group needs, for KEDA.")
+@click.command(short_help="In a cluster: how many workers are needed, and the clock.")
 @click.option(
     "--listen",
     envvar="FLEET_LISTEN",
     default=_LISTEN,
     show_default=True,
     metavar="[HOST]:PORT",
-    help="Answer /v1/groups/GROUP there, and /live and /ready.",
+    help="Answer /v1/groups/GROUP, /v1/schedules and /metrics there, /live and /ready.",
 )
 @click.option(
     "--workers",
@@ -32,23 +33,45 @@ _LISTEN = ":8788"
     metavar="GROUP=HOST:PORT",
     help="Where workers of GROUP answer; may be given again [default: FLEET-GROUP:8788, a Service of each pod].",
 )
+@click.option(
+    "--schedules/--no-schedules",
+    default=True,
+    help="Send what [[schedules]] and a Celery app's beat_schedule say [default: do].",
+)
 @file_option
 @env_option
-def command(listen: str, places: tuple[str, ...], file: Path | None, env: str | None) -> int:
-    """Answer over HTTP how many workers each group with `replicas = { min, max }` needs now.
+def command(listen: str, places: tuple[str, ...], schedules: bool, file: Path | None, env: str | None) -> int:
+    """Answer over HTTP how many workers each group with `replicas = { min, max }` needs now, and send by the clock.
 
-    By the function that the fleet's own autoscaler uses, from what the broker says of the queues, and the workers
+    The number is that of the fleet's own autoscaler, from what the broker says of the queues, and the workers
     (`fleet worker --listen`) of themselves. It changes nothing: whoever asks, such as KEDA's metrics-api scaler, does.
+    The schedules' runs are sent by the very scheduler of `fleet up`, each once, however many views there are.
     """
-    from fleet.cli.file.loading import load_fleet
-    from fleet.config.resolve_groups import fleet_state
+    import tempfile
 
-    fleet = load_fleet(file, env, exit_code=Exit.BAD_CONFIG)
-    state = fleet_state(fleet)
+    from fleet.cli.file.loading import load_loaded, show
+    from fleet.cli.running.launch import module_command
+    from fleet.config.resolve_groups import fleet_state
+    from fleet.view.scheduler_child import SchedulerChild
+
+    loaded = load_loaded(file, env)
+    if loaded.fleet is None:
+        show(loaded)
+        raise Failure(f"{loaded.source.path} has errors: `fleet validate` shows them again", Exit.BAD_CONFIG)
+    state = fleet_state(loaded.fleet)
     scaling = [group.name for group in state.groups if group.autoscale is not None]
-    if not scaling:
-        raise Failure("no worker group scales: `replicas = { min = 1, max = 8 }` in one", Exit.BAD_CONFIG)
-    return _serve(state, listen, _places(state, scaling, places))
+    has_clock = schedules and bool(state.schedules or state.beat_app)
+    if not scaling and not has_clock:
+        raise Failure(
+            "no worker group scales (`replicas = { min = 1, max = 8 }` in one), and nothing is sent by the clock",
+            Exit.BAD_CONFIG,
+        )
+    with tempfile.TemporaryDirectory(prefix="fleet-view-") as folder:
+        command = module_command("fleet.scheduler")
+        clock = (
+            SchedulerChild(state, str(loaded.source.path), Path(folder), command, _say) if has_clock else None
+        )
+        return _serve(state, listen, _places(state, scaling, places), clock)
 
 
 def _places(state: FleetState, scaling: list[str], given: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
@@ -56,11 +79,12 @@ def _places(state: FleetState, scaling: list[str], given: tuple[str, ...]) -> di
     from fleet.export.facts import PORT, slug
 
     found: dict[str, list[str]] = {}
+    there = ", ".join(scaling) or "none does"
     for each in given:
         group, equals, place = each.partition("=")
         if not equals or group not in scaling or not place.rpartition(":")[2].isdecimal():
             raise Failure(
-                f"--workers: expected GROUP=HOST:PORT with one of {', '.join(scaling)}, got {each!r}",
+                f"--workers: expected GROUP=HOST:PORT with a group that scales ({there}), got {each!r}",
                 Exit.USAGE,
             )
         found.setdefault(group, []).append(place)
@@ -68,7 +92,9 @@ def _places(state: FleetState, scaling: list[str], given: tuple[str, ...]) -> di
     return named | {name: tuple(several) for name, several in found.items()}
 
 
-def _serve(state: FleetState, listen: str, places: dict[str, tuple[str, ...]]) -> int:
+def _serve(
+    state: FleetState, listen: str, places: dict[str, tuple[str, ...]], clock: SchedulerChild | None
+) -> int:
     import signal
     import threading
 
@@ -81,11 +107,7 @@ def _serve(state: FleetState, listen: str, places: dict[str, tuple[str, ...]]) -
     stopped = threading.Event()
     scalers = {group.name: GroupScaler(group) for group in state.groups if group.autoscale is not None}
     asked = scaled_queues(state)
-
-    def say(text: str) -> None:
-        click.echo(text, err=True)
-
-    view = View(scalers, places, lambda: queue_stats(asked), say)
+    view = View(scalers, places, lambda: queue_stats(asked), _say, clock)
     host, _, port = listen.rpartition(":")
     try:
         server = make_server((host.strip("[]"), int(port)), view)
@@ -94,7 +116,11 @@ def _serve(state: FleetState, listen: str, places: dict[str, tuple[str, ...]]) -
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stopped.set())
     threading.Thread(target=server.serve_forever, name="fleet-view-http", daemon=True).start()
-    say(f"answering for {', '.join(sorted(scalers))} at {listen}")
+    _say(f"answering for {', '.join(sorted(scalers) or ['the schedules'])} at {listen}")
     view.run(stopped)
     server.shutdown()
     return Exit.OK
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

@@ -81,7 +81,7 @@ def _broker_triggers(facts: Facts, unit: Unit) -> Iterator[dict[str, Any]]:
 
 
 def view_objects(facts: Facts, pod: dict[str, Any]) -> list[dict[str, Any]]:
-    """One that nobody depends on: while it is away the number of workers stays as it is."""
+    """One that may be away for a while: the number of workers stays as it is, and schedules are caught up."""
     name = f"{facts.slug}-view"
     labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": facts.slug}
     return [

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fleet.export.facts import APP, PORT, PROBE, Facts, Unit, mebibytes, no_memory_limit, on_one_host_only
+from fleet.export.facts import (
+    APP,
+    PORT,
+    PROBE,
+    STOP_MARGIN_SECONDS,
+    Facts,
+    Unit,
+    mebibytes,
+    no_memory_limit,
+    notes_are_lost,
+    on_one_host_only,
+    sends_by_clock,
+)
 from fleet.export.problem import Problem
 from fleet.export.yaml_text import document
 
@@ -14,7 +26,7 @@ def files(facts: Facts) -> tuple[dict[str, str], list[Problem]]:
     """By relative path, and what could not be said in them."""
     whole: dict[str, Any] = {
         "name": facts.slug,
-        "services": {unit.slug: _service(facts, unit) for unit in facts.units},
+        "services": _services(facts),
         "configs": {"fleet": {"file": "./fleet.toml"}},
     }
     if secrets := facts.secret_files:
@@ -27,8 +39,19 @@ def files(facts: Facts) -> tuple[dict[str, str], list[Problem]]:
     return {"compose.yaml": text, "fleet.toml": facts.text}, [*facts.problems, *_problems(facts)]
 
 
+def _services(facts: Facts) -> dict[str, Any]:
+    made = {unit.slug: _service(facts, unit) for unit in facts.units}
+    if sends_by_clock(facts.fleet):
+        made[_VIEW] = _scheduler(facts)
+    return made
+
+
+_VIEW = "fleet-view"
+
+
 def _problems(facts: Facts) -> Iterator[Problem]:
     yield from on_one_host_only(facts)
+    yield from notes_are_lost(facts)
     for unit in facts.units:
         yield from no_memory_limit(unit)
         path = ("workers", unit.name)
@@ -51,16 +74,38 @@ def _problems(facts: Facts) -> Iterator[Problem]:
 
 
 def _service(facts: Facts, unit: Unit) -> dict[str, Any]:
-    service: dict[str, Any] = {
+    service = {
         "image": facts.options.image,
         "command": [*facts.command, unit.name, *facts.arguments],
-        "environment": _environment(facts, unit),
+        "environment": _environment(facts, unit.environment),
+        **_locked_up(facts, unit.stop_seconds),
+        "deploy": _deploy(facts, unit),
+    }
+    if unit.group.user is not None:
+        service["user"] = unit.group.user
+    return service
+
+
+def _scheduler(facts: Facts) -> dict[str, Any]:
+    """`fleet view`, for its scheduler; a second one beside it, as in an update, does no harm."""
+    return {
+        "image": facts.options.image,
+        "command": ["fleet", "view", *facts.arguments],
+        "environment": _environment(facts, {}),
+        **_locked_up(facts, STOP_MARGIN_SECONDS),
+        "deploy": {"replicas": 1, "restart_policy": {"condition": "any", "delay": "1s"}},
+    }
+
+
+def _locked_up(facts: Facts, stop_seconds: int) -> dict[str, Any]:
+    """What all services have alike."""
+    made: dict[str, Any] = {
         "configs": [{"source": "fleet", "target": f"{APP}/fleet.toml"}],
         "read_only": True,
         "tmpfs": ["/tmp"],  # noqa: S108
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true"],
-        "stop_grace_period": f"{unit.stop_seconds}s",
+        "stop_grace_period": f"{stop_seconds}s",
         "healthcheck": {
             # Not `fleet status`: while the broker is away that would replace every worker.
             "test": ["CMD", "python", "-c", PROBE],
@@ -70,21 +115,18 @@ def _service(facts: Facts, unit: Unit) -> dict[str, Any]:
             "start_period": "60s",
         },
         "restart": "unless-stopped",
-        "deploy": _deploy(facts, unit),
     }
-    if unit.group.user is not None:
-        service["user"] = unit.group.user
     if secrets := facts.secret_files:
-        service["secrets"] = [{"source": name, "target": path} for name, _, path in secrets]
-    return service
+        made["secrets"] = [{"source": name, "target": path} for name, _, path in secrets]
+    return made
 
 
-def _environment(facts: Facts, unit: Unit) -> dict[str, str]:
+def _environment(facts: Facts, own: dict[str, str]) -> dict[str, str]:
     variables = {
         each.name: f"${{{each.name}:?set it in .env}}" if each.default is None else f"${{{each.name}:-}}"
         for each in facts.variables
     }
-    plain = {key: value.replace("$", "$$") for key, value in unit.environment.items()}
+    plain = {key: value.replace("$", "$$") for key, value in own.items()}
     return {"FLEET_FILE": f"{APP}/fleet.toml", "FLEET_LISTEN": f":{PORT}", **variables, **plain}
 
 

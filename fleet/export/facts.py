@@ -33,6 +33,8 @@ class Options(NamedTuple):
     memory: int | None = None
     """Bytes for a worker whose group has no `max_memory`."""
     scaler: str = "view"
+    schedules: str = "view"
+    """Who sends by the clock: "view", "cronjob" or "none"."""
 
 
 class Variable(NamedTuple):
@@ -119,7 +121,7 @@ def gather(fleet: Fleet, text: str, options: Options) -> Facts:
         group = fleet.workers[name]
         problems += _of_group(name, group)
         units.append(_unit(fleet, name, group, options, written))
-    problems += [*_same_names(units), *_sent_by_nobody(fleet)]
+    problems += _same_names(units)
     return Facts(
         fleet.name,
         slug(fleet.name),
@@ -255,14 +257,39 @@ def _of_group(name: str, group: WorkerGroup) -> Iterator[Problem]:
         )
 
 
-def _sent_by_nobody(fleet: Fleet) -> Iterator[Problem]:
+def has_celery_app(fleet: Fleet) -> bool:
+    return any(":" in entry for entry in fleet.project.app)
+
+
+def sends_by_clock(fleet: Fleet) -> bool:
+    """Whether there may be something to schedule: of a Celery app only the app itself knows."""
+    return any(each.enabled for each in fleet.schedules) or (has_celery_app(fleet) and fleet.project.beat)
+
+
+def sent_by_nobody(fleet: Fleet) -> Iterator[Problem]:
+    """For an export without a scheduler."""
     if fleet.schedules:
         yield Problem(
             ("schedules",),
             "nothing that is written sends by the clock: `fleet worker` only runs what is sent",
-            "`fleet up` on one host with the same file and broker, with the groups at `replicas = 0`",
+            "`fleet view` with the same file and broker, somewhere",
             "warning",
         )
+
+
+def notes_are_lost(facts: Facts) -> Iterator[Problem]:
+    """Where the broker can't keep what a scheduler remembers: its pod can't either."""
+    if facts.fleet.schedules and facts.scheme not in (None, *_REMEMBERING):
+        yield Problem(
+            ("schedules",),
+            f"over {facts.scheme}:// a scheduler remembers its runs in a file, which goes with its container: "
+            "what comes due while it is replaced may be sent twice, or not at all",
+            "RabbitMQ or Redis",
+            "warning",
+        )
+
+
+_REMEMBERING = ("redis", "rediss", "amqp", "amqps", "pyamqp", "sqlite")
 
 
 def on_one_host_only(facts: Facts) -> Iterator[Problem]:

@@ -6,7 +6,20 @@ from collections.abc import Iterator
 from typing import Any
 
 from fleet.export.autoscaling import scaled_object, view_objects
-from fleet.export.facts import APP, PORT, Facts, Unit, mebibytes, no_memory_limit, on_one_host_only
+from fleet.export.cronjobs import cron_jobs, cron_problems
+from fleet.export.facts import (
+    APP,
+    PORT,
+    Facts,
+    Unit,
+    has_celery_app,
+    mebibytes,
+    no_memory_limit,
+    notes_are_lost,
+    on_one_host_only,
+    sends_by_clock,
+    sent_by_nobody,
+)
 from fleet.export.problem import Problem
 from fleet.export.yaml_text import Commented, document
 
@@ -21,9 +34,10 @@ def files(facts: Facts) -> tuple[Files, list[Problem]]:
     """By relative path, and what could not be said in them."""
     problems = [*facts.problems, *_problems(facts)]
     made = {f"{unit.slug}.yaml": _group_file(facts, unit) for unit in facts.units}
-    view = facts.options.scaler == "view" and any(unit.scales for unit in facts.units)
-    if view:
+    if has_view(facts):
         made["fleet-view.yaml"] = _documents(view_objects(facts, _pod(facts, None)))
+    if facts.options.schedules == "cronjob" and (jobs := cron_jobs(facts, _job_pod(facts))):
+        made["schedules.yaml"] = _documents(jobs)
     if secrets := list(_secrets(facts)):
         made["secret.example.yaml"] = _documents(
             secrets,
@@ -45,6 +59,16 @@ def files(facts: Facts) -> tuple[Files, list[Problem]]:
     return dict(sorted(made.items())), problems
 
 
+def has_view(facts: Facts) -> bool:
+    """Whether there is a `fleet view`: for a scaler that asks it, or for what is sent by the clock."""
+    scales = facts.options.scaler == "view" and any(unit.scales for unit in facts.units)
+    return scales or _view_sends(facts)
+
+
+def _view_sends(facts: Facts) -> bool:
+    return facts.options.schedules == "view" and sends_by_clock(facts.fleet)
+
+
 def _config(facts: Facts) -> str:
     return f"{facts.slug}-config"
 
@@ -57,6 +81,12 @@ def _documents(objects: Iterator[dict[str, Any]] | list[dict[str, Any]], comment
 
 def _problems(facts: Facts) -> Iterator[Problem]:
     yield from on_one_host_only(facts)
+    if facts.options.schedules == "none":
+        yield from sent_by_nobody(facts.fleet)
+    else:
+        yield from notes_are_lost(facts)
+    if facts.options.schedules == "cronjob":
+        yield from cron_problems(facts)
     rollout = facts.fleet.rollout
     if rollout.max_surge == 0 and rollout.max_unavailable == 0:
         yield Problem(
@@ -233,8 +263,20 @@ def _pod(facts: Facts, unit: Unit | None) -> dict[str, Any]:
     return spec
 
 
+def _job_pod(facts: Facts) -> dict[str, Any]:
+    """Of a process that ends: nobody probes it, and it may run wherever there is room."""
+    pod = _pod(facts, None)
+    del pod["topologySpreadConstraints"]
+    [container] = pod["containers"]
+    kept = ("image", "args", "env", "envFrom", "resources", "securityContext", "volumeMounts")
+    own = {key: value for key, value in container.items() if key in kept}
+    own["env"] = [each for each in own["env"] if each["name"] == "FLEET_FILE"]
+    pod["containers"] = [{"name": "schedule", **own}]
+    return pod
+
+
 def _container(facts: Facts, unit: Unit | None) -> dict[str, Any]:
-    command = [*facts.command, unit.name] if unit else ["fleet", "view"]
+    command = [*facts.command, unit.name] if unit else _view_command(facts)
     container: dict[str, Any] = {
         "name": "worker" if unit else "view",
         "image": facts.options.image,
@@ -251,7 +293,7 @@ def _container(facts: Facts, unit: Unit | None) -> dict[str, Any]:
     if facts.needs_secret:
         container["envFrom"] = [{"secretRef": {"name": f"{facts.slug}-variables"}}]
     container["ports"] = [{"name": "probes", "containerPort": PORT}]
-    container["resources"] = _resources(unit)
+    container["resources"] = _resources(unit) if unit else _view_resources(facts)
     container["securityContext"] = {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
@@ -274,10 +316,24 @@ def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
     }
 
 
-def _resources(unit: Unit | None) -> dict[str, Any]:
+def _view_command(facts: Facts) -> list[str]:
+    unwanted = ["--no-schedules"] if sends_by_clock(facts.fleet) and not _view_sends(facts) else []
+    return ["fleet", "view", *unwanted]
+
+
+def _view_resources(facts: Facts) -> dict[str, Any]:
+    """More where it loads the app: a Celery app knows its schedules itself."""
+    if _view_sends(facts) and facts.fleet.project.beat and has_celery_app(facts.fleet):
+        least, most = 256, max(512, mebibytes(facts.options.memory or 0))
+    elif _view_sends(facts):
+        least, most = 128, 256
+    else:
+        least, most = 96, 192
+    return {"requests": {"cpu": "50m", "memory": f"{least}Mi"}, "limits": {"memory": f"{most}Mi"}}
+
+
+def _resources(unit: Unit) -> dict[str, Any]:
     """No CPU limit: it slows a process down that could have had an idle CPU."""
-    if unit is None:
-        return {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "192Mi"}}
     cpu = f"{unit.millicpus}m" if unit.millicpus % 1000 else str(unit.millicpus // 1000)
     made: dict[str, Any] = {"requests": {"cpu": cpu}}
     if unit.memory_request is not None and unit.memory_limit is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fleet.export.facts import Facts, Unit, mebibytes
+from fleet.export.facts import Facts, Unit, mebibytes, sends_by_clock
 from fleet.export.problem import Problem
 
 _HARDENED = """\
@@ -41,6 +41,8 @@ def files(facts: Facts) -> tuple[dict[str, str], list[Problem]]:
         base = f"fleet-{facts.slug}-{unit.slug}"
         made[f"{base}@.service"] = _service(facts, unit, base)
         made[f"{base}.target"] = _target(facts, unit, base)
+    if sends_by_clock(facts.fleet):
+        made[f"fleet-{facts.slug}-view.service"] = _scheduler(facts)
     return dict(sorted(made.items())), [*facts.problems, *_problems(facts)]
 
 
@@ -76,28 +78,16 @@ def _service(facts: Facts, unit: Unit, base: str) -> str:
     ]
     weight = min(10_000, 100 * unit.concurrency) if group.pool == "prefork" else 100
     lines = [
-        f"# Written by `fleet export systemd` for {folder} with its .venv: change both if need be.",
-        "[Unit]",
+        *_head(folder),
         f"Description={_text(facts.name)} worker {_text(unit.name)}/%i (fleet)",
-        "After=network-online.target",
-        "Wants=network-online.target",
         f"PartOf={base}.target",
-        "StartLimitIntervalSec=0",
-        "",
-        "[Service]",
-        "Type=exec",
-        f"User={group.user or facts.slug}",
-        f"WorkingDirectory={folder}",
-        f"Environment=FLEET_FILE={folder}/fleet.toml PYTHONUNBUFFERED=1",
+        *_NETWORK,
+        *_run_as(facts, group.user or facts.slug, folder),
         *(f"Environment={_quoted(f'{key}={value}')}" for key, value in unit.environment.items()),
-        *_secrets(facts, folder),
         f"ExecStart={' '.join(command)}",
         "KillMode=mixed",
         f"TimeoutStopSec={unit.stop_seconds}s",
-        "Restart=always",
-        "RestartSec=1s",
-        "# 78: fleet.toml is wrong. Starting again would not mend it.",
-        "RestartPreventExitStatus=78",
+        *_RESTART,
         f"Nice={group.nice}",
         f"CPUWeight={weight}",
         "LimitNOFILE=65536",
@@ -105,6 +95,46 @@ def _service(facts: Facts, unit: Unit, base: str) -> str:
     ]
     if unit.memory_limit is not None:
         lines.append(f"MemoryMax={mebibytes(unit.memory_limit)}M")
+    return _ended(facts, folder, lines)
+
+
+def _scheduler(facts: Facts) -> str:
+    """`fleet view`, for its scheduler: one on all hosts is enough, and more do no harm."""
+    folder = f"/srv/{facts.slug}"
+    command = [f"{folder}/.venv/bin/fleet", "view", *facts.arguments, "--listen", "127.0.0.1:0"]
+    lines = [
+        *_head(folder),
+        f"Description={_text(facts.name)}: what is sent by the clock (fleet)",
+        *_NETWORK,
+        *_run_as(facts, facts.slug, folder),
+        f"ExecStart={' '.join(command)}",
+        "KillMode=mixed",
+        "TimeoutStopSec=20s",
+        *_RESTART,
+    ]
+    return _ended(facts, folder, lines) + "\n[Install]\nWantedBy=multi-user.target\n"
+
+
+_NETWORK = ("After=network-online.target", "Wants=network-online.target", "StartLimitIntervalSec=0", "")
+_RESTART = (
+    *("Restart=always", "RestartSec=1s"),
+    "# 78: fleet.toml is wrong. Starting again would not mend it.",
+    "RestartPreventExitStatus=78",
+)
+
+
+def _head(folder: str) -> Iterator[str]:
+    yield f"# Written by `fleet export systemd` for {folder} with its .venv: change both if need be."
+    yield "[Unit]"
+
+
+def _run_as(facts: Facts, user: str, folder: str) -> Iterator[str]:
+    yield from ("[Service]", "Type=exec", f"User={user}", f"WorkingDirectory={folder}")
+    yield f"Environment=FLEET_FILE={folder}/fleet.toml PYTHONUNBUFFERED=1"
+    yield from _secrets(facts, folder)
+
+
+def _ended(facts: Facts, folder: str, lines: list[str]) -> str:
     if facts.scheme == "sqlite":
         lines.append(f"ReadWritePaths=-{_from(folder, facts.fleet.project.state_dir)}")
     return "\n".join(lines) + "\n" + _HARDENED

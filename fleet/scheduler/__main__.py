@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from fleet.broker.delivery import BrokerUnavailable
+from fleet.prctl import PARENT_VARIABLE, signal_when_parent_dies
 from fleet.scheduler.beat_app import LoadedApp
 from fleet.scheduler.books import Book, open_book
 from fleet.scheduler.code_trial import TRY, CodeTrial
@@ -63,6 +64,9 @@ def main() -> int:
         sys.stderr.write("usage: python -m fleet.scheduler LAUNCH_FILE\n")
         return 2
     os.umask(0o077)
+    parent = os.environ.pop(PARENT_VARIABLE, None)
+    if parent is not None and not signal_when_parent_dies(signal.SIGTERM, int(parent)):
+        return Exit.OK
     environment = dict(os.environ)
     file, log = Path(sys.argv[-1]), Log()
     try:

@@ -149,7 +149,7 @@ class Scheduler:
 
     def _begin(self, *, seen_until: int) -> None:
         now = self._book.now()
-        self._notes = {name: note for name in self._texts if name and (note := Note.read(self._texts[name]))}
+        self._notes = notes_of(self._texts)
         names = dict.fromkeys([*self._plan.schedules, *self._notes])
 
         def changes(name: str) -> Note:
@@ -238,7 +238,7 @@ class Scheduler:
                 self._complain(name, f"can't be sent: {error}")
                 looks[name] = replace(found, next_at=now + _UNSENDABLE_AGAIN)
                 continue
-            after = _with_queue(after, postings)
+            after = with_queue(after, postings)
             if after != self._notes.get(name):
                 entries.append(Entry(name, self._texts.get(name), after.to_json(), postings))
             if found.warning:
@@ -345,7 +345,12 @@ class Scheduler:
         self._alive_at = read_alive(written.note)
 
 
-def _with_queue(note: Note, postings: Sequence[Posting]) -> Note:
+def notes_of(texts: Mapping[str, str]) -> dict[str, Note]:
+    """Those of schedules that can be read."""
+    return {name: note for name in texts if name and (note := Note.read(texts[name]))}
+
+
+def with_queue(note: Note, postings: Sequence[Posting]) -> Note:
     """Its run with where that was sent."""
     if not postings or note.run is None:
         return note

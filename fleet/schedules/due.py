@@ -68,7 +68,7 @@ def look(fleet: str, schedule: ScheduleSpec, note: Note, now: int) -> Look:
             return Look((), changed if changed is not note else None, pause.until, warning)
         changed = replace(changed, pause=None, since=max(changed.since, pause.until))
     due, next_at = _due(fleet, schedule, changed.base, now)
-    sent, changed = _sent(fleet, schedule, changed, due, now)
+    sent, changed = deal_with(fleet, schedule, changed, due, now)
     return Look(tuple(sent), changed if changed != note else None, next_at, warning)
 
 
@@ -108,10 +108,10 @@ def _start(schedule: ScheduleSpec, base: int, now: int) -> int:
     return base if last_missed is None else max(base, last_missed - 1)
 
 
-def _sent(
+def deal_with(
     fleet: str, schedule: ScheduleSpec, note: Note, due: list[tuple[int, bool]], now: int
 ) -> tuple[list[Run], Note]:
-    """The runs of what is due, and the note after them."""
+    """The runs of what is due (moments, each with whether it is to run), and the note after them."""
     runs: list[Run] = []
     for moment, is_to_run in due:
         note = replace(note, last=moment)
@@ -156,6 +156,7 @@ __all__ = [
     "MISSED_SECONDS",
     "Look",
     "after",
+    "deal_with",
     "lateness",
     "look",
     "lost",

@@ -1,4 +1,4 @@
-"""The HTTP side of `fleet view`: GET /v1/groups, /v1/groups/NAME, /live, /ready."""
+"""The HTTP side of `fleet view`: GET /v1/groups, /v1/groups/NAME, /v1/schedules, /metrics, /live, /ready."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ def make_server(address: tuple[str, int], view: View) -> ThreadingHTTPServer:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            status, found = respond(view, self.path)
-            body = (json.dumps(found) + "\n").encode()
+            if self.path.partition("?")[0] == "/metrics":
+                status, (body, kind) = HTTPStatus.OK, metrics(view, self.headers.get("Accept", ""))
+            else:
+                status, found = respond(view, self.path)
+                body, kind = (json.dumps(found) + "\n").encode(), "application/json"
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Cache-Control", "no-store")
             self.end_headers()
@@ -38,13 +41,23 @@ def make_server(address: tuple[str, int], view: View) -> ThreadingHTTPServer:
     return server
 
 
-def respond(view: View, path: str) -> tuple[int, dict[str, Any]]:
+def metrics(view: View, accept: str) -> tuple[bytes, str]:
+    """The text and its content type: of schedules, under the names that the controller gives them on one host."""
+    from fleet.controller.metrics.exposition import exposed
+
+    return exposed(view.clock.samples() if view.clock is not None else (), accept)
+
+
+def respond(view: View, path: str) -> tuple[HTTPStatus, dict[str, Any]]:
     """Status and body."""
     path = path.partition("?")[0]
     if path in ("/live", "/ready"):
         return (HTTPStatus.OK if view.is_fresh else HTTPStatus.SERVICE_UNAVAILABLE), {path[1:]: view.is_fresh}
     if path == "/v1/groups":
         return HTTPStatus.OK, {"groups": [each for name in view.groups if (each := view.answer(name))]}
+    if path == "/v1/schedules":
+        none: dict[str, Any] = {"scheduler": None, "schedules": []}
+        return HTTPStatus.OK, view.clock.shown() if view.clock is not None else none
     name = unquote(path.removeprefix("/v1/groups/"))
     if path == name or name not in view.groups:
         there = ", ".join(view.groups) or "none"

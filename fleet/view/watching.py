@@ -1,4 +1,4 @@
-"""The loop of `fleet view`: asks broker and workers once a second, and has each group's number ready."""
+"""The loop of `fleet view`: asks broker and workers once a second, has each group's number ready, tends the clock."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from fleet.broker.stats import QueueStats
 from fleet.controller.autoscale.decision import Decision
 from fleet.controller.autoscale.why import in_numbers
 from fleet.view.scaler import GroupScaler
+from fleet.view.scheduler_child import SchedulerChild
 from fleet.view.workers import Workers
 
 EVERY_SECONDS = 1.0
@@ -29,28 +30,36 @@ class View:
         places: Mapping[str, tuple[str, ...]],
         ask: Callable[[], list[QueueStats]],
         log: Callable[[str], None],
+        clock: SchedulerChild | None = None,
     ) -> None:
-        """`places` by group, as in Workers; `ask` is for the queues' statistics."""
+        """`places` by group, as in Workers; `ask` is for the queues' statistics; `clock`: the scheduler to keep."""
         self._scalers = scalers
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="fleet-view")
         self._workers = {name: Workers(places[name], self._pool) for name in scalers}
         self._ask = ask
         self._log = log
+        self.clock = clock
         self._answers: dict[str, dict[str, Any]] = {}
         self._looked_at = float("-inf")
         self._broker_error: str | None = None
 
     def run(self, stopped: threading.Event) -> None:
         """Until `stopped`."""
-        while not stopped.is_set():
-            began = time.monotonic()
-            self.look(began)
-            stopped.wait(max(0.05, began + EVERY_SECONDS - time.monotonic()))
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        try:
+            while not stopped.is_set():
+                began = time.monotonic()
+                if self.clock is not None:
+                    self.clock.tend(began)
+                self.look(began)
+                stopped.wait(max(0.05, began + EVERY_SECONDS - time.monotonic()))
+        finally:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            if self.clock is not None:
+                self.clock.stop()
 
     def look(self, now: float) -> None:
         """Once."""
-        queues = self._queues()
+        queues = self._queues() if self._scalers else {}
         for name, scaler in self._scalers.items():
             reports = self._workers[name].reports()
             decision = scaler.step(reports, queues, now)

@@ -208,9 +208,9 @@ ENGINE = "the engine's own affair"
 IGNORED = {
     "fleet.app": THE_FILE,
     "fleet.pythonpath": THE_FILE,
-    "fleet.timezone": "of schedules, which `fleet up` sends",
-    "fleet.beat": "of schedules, which `fleet up` sends",
-    "fleet.beat_scheduler": "of schedules, which `fleet up` sends",
+    "fleet.timezone": "of schedules; read by `fleet view` from the file itself",
+    "fleet.beat": "of a Celery app; then the view is left out",
+    "fleet.beat_scheduler": "of schedules; read by `fleet view` from the file itself",
     "fleet.state_dir": "`fleet worker` has none",
     "broker.accept": THE_FILE,
     "broker.allow_unsafe_serializers": THE_FILE,
@@ -351,9 +351,94 @@ def changed(key: str, value: str) -> str:
     return "\n".join(kept) + "\n"
 
 
-@pytest.mark.parametrize("target", ["kubernetes", "compose", "systemd"])
-def test_schedules_that_nothing_would_send_are_named(tmp_path: Path, target: str) -> None:
-    text = EVERYTHING + '\n[[schedules]]\ntask = "shop.nightly"\ncron = "0 3 * * *"\n'
-    made = export(tmp_path, target, text, "--strict")
+NIGHTLY = """
+[[schedules]]
+task = "shop.nightly"
+cron = "30 3 * * Mon-Fri"
+timezone = "Europe/Berlin"
+"""
+
+
+def view_of(folder: Path) -> Any:
+    """The pod of `fleet view`; None where there is none."""
+    text = written(folder).get("fleet-view.yaml")
+    if text is None:
+        return None
+    return next(yaml.safe_load_all(text))["spec"]["template"]["spec"]["containers"][0]
+
+
+def test_schedules_are_sent_by_the_view_of_a_cluster(tmp_path: Path) -> None:
+    assert export(tmp_path / "without", "kubernetes", BASE).exception is None
+    assert view_of(tmp_path / "without") is None
+    assert export(tmp_path / "with", "kubernetes", BASE + NIGHTLY, "--strict").return_value == 0
+    assert view_of(tmp_path / "with")["command"] == ["fleet", "view"]
+    accept(sorted((tmp_path / "with" / "out").glob("*.yaml")), "1.34")
+    app = BASE.replace('app = "shop"', 'app = "shop.celery:app"')
+    assert export(tmp_path / "app", "kubernetes", app, "--strict").return_value == 0
+    limit = view_of(tmp_path / "app")["resources"]["limits"]["memory"]
+    assert limit == "512Mi", "it loads the app, which alone knows its beat_schedule"
+    assert (
+        export(tmp_path / "no", "kubernetes", app.replace("[broker]", "beat = false\n[broker]")).exception
+        is None
+    )
+    assert view_of(tmp_path / "no") is None
+
+
+def test_schedules_are_sent_by_one_service_or_unit(tmp_path: Path) -> None:
+    assert export(tmp_path / "compose", "compose", BASE + NIGHTLY, "--strict").return_value == 0
+    services = yaml.safe_load(written(tmp_path / "compose")["compose.yaml"])["services"]
+    assert services["fleet-view"]["command"] == ["fleet", "view"]
+    assert services["fleet-view"]["deploy"]["replicas"] == 1
+    export(tmp_path / "systemd", "systemd", BASE + NIGHTLY)
+    assert "/fleet view --listen" in written(tmp_path / "systemd")["fleet-shop-view.service"]
+
+
+def test_schedules_that_nothing_would_send_are_named(tmp_path: Path) -> None:
+    made = export(tmp_path, "kubernetes", EVERYTHING + NIGHTLY, "--strict", "--schedules", "none")
     assert made.return_value == 1
     assert "sends by the clock" in made.stderr
+    assert view_of(tmp_path)["command"] == ["fleet", "view", "--no-schedules"]
+
+
+def test_schedules_become_cron_jobs_where_asked(tmp_path: Path) -> None:
+    quarterly = '[[schedules]]\ntask = "shop.sync"\nevery = "15m"\nenabled = false\n'
+    made = export(tmp_path, "kubernetes", BASE + NIGHTLY + quarterly, "--schedules", "cronjob", "--strict")
+    assert made.return_value == 0, made.stderr
+    assert view_of(tmp_path) is None
+    accept(sorted((tmp_path / "out").glob("*.yaml")), "1.34")
+    nightly, sync = (each["spec"] for each in yaml.safe_load_all(written(tmp_path)["schedules.yaml"]))
+    assert (nightly["schedule"], nightly["timeZone"]) == ("30 3 * * mon-fri", "Europe/Berlin")
+    assert (sync["schedule"], sync["timeZone"], sync["suspend"]) == ("*/15 * * * *", "Etc/UTC", True)
+    pod = nightly["jobTemplate"]["spec"]["template"]["spec"]
+    assert pod["containers"][0]["command"] == ["fleet", "schedule", "fire", "shop.nightly"]
+    assert {"FLEET_FILE", "FLEET_JOB"} == {each["name"] for each in pod["containers"][0]["env"]}
+
+
+@pytest.mark.parametrize(
+    ("said", "word"),
+    [
+        ('every = "90s"', "every"),
+        ('every = "45m"', "every"),
+        ('cron = "0 3 L * *"', "cron"),
+        ('cron = "0 3 * * 7"', "cron"),
+        ('cron = "0 3 * * 1#2"', "cron"),
+        ('cron = "0 3 */2 * 1"', "cron"),
+        ('cron = "0 0 3 * * *"', "cron"),
+        ('cron = "0 3 * * *"\ncatch_up = "all"', "catch_up"),
+    ],
+)
+def test_what_no_cron_job_can_say_is_refused(tmp_path: Path, said: str, word: str) -> None:
+    text = f'{BASE}\n[[schedules]]\ntask = "shop.sync"\n{said}\n'
+    made = export(tmp_path, "kubernetes", text, "--schedules", "cronjob", "--strict")
+    assert made.return_value == 1
+    assert f"{word} =" in made.stderr, "with its line"
+
+
+@pytest.mark.parametrize(
+    ("every", "cron"),
+    [("1m", "*/1 * * * *"), ("1h", "0 */1 * * *"), ("6h", "0 */6 * * *"), ("1d", "0 0 * * *")],
+)
+def test_a_period_becomes_an_expression(tmp_path: Path, every: str, cron: str) -> None:
+    text = f'{BASE}\n[[schedules]]\ntask = "shop.sync"\nevery = "{every}"\n'
+    assert export(tmp_path, "kubernetes", text, "--schedules", "cronjob", "--strict").return_value == 0
+    assert yaml.safe_load(written(tmp_path)["schedules.yaml"])["spec"]["schedule"] == cron

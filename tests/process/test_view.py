@@ -1,8 +1,9 @@
-"""`fleet view` beside real workers: more messages give a larger number, and none the smallest again."""
+"""`fleet view` beside real workers: its number follows the load, and its scheduler sends each run once."""
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,9 +16,10 @@ from typing import Any
 import pytest
 
 from tests.brokers import free_port
-from tests.conftest import forget_redis_keys
+from tests.conftest import Broker, forget_redis_keys
+from tests.process.test_schedules import assert_each_once, sent
 from tests.process.test_standalone_worker import Pod, pod
-from tests.support import eventually
+from tests.support import alive, eventually
 
 pytestmark = pytest.mark.process
 
@@ -32,9 +34,9 @@ def there(short_folder: Path, redis_url: str) -> Iterator[Pod]:
 
 
 @contextmanager
-def view(there: Pod) -> Iterator[int]:
+def view(there: Pod, *arguments: str) -> Iterator[int]:
     port = free_port()
-    command = there.command("view", "--listen", f"127.0.0.1:{port}", "--workers", f"w=127.0.0.1:{there.port}")
+    command = there.command("view", "--listen", f"127.0.0.1:{port}", *arguments)
     process = subprocess.Popen(command, cwd=there.folder, env=there.environment)
     try:
         yield port
@@ -55,7 +57,7 @@ def asked(port: int) -> dict[str, Any]:
 
 
 def test_the_number_follows_the_load(there: Pod) -> None:
-    with there.worker(), view(there) as port:
+    with there.worker(), view(there, "--workers", f"w=127.0.0.1:{there.port}") as port:
         there.until_ready()
         eventually(lambda: asked(port)["desired"] == 1 and asked(port)["workers"] == 1, within=20)
         there.send("tasks.nap", "x", "0.4", "--count", "40")
@@ -71,3 +73,77 @@ def test_a_file_in_which_nothing_scales_is_refused(short_folder: Path, redis_url
     )
     assert ran.returncode == 78
     assert "no worker group scales" in ran.stderr
+
+
+TICK = """
+[queues."{held}"]   # fleet: ignore[FLT102] the test counts what lies there
+
+[[schedules]]
+name = "tick"
+task = "tasks.tick"
+every = "250ms"   # fleet: ignore[FLT807] this is a test
+catch_up = "all"
+queue = "{held}"   # fleet: ignore[FLT804] see above
+"""
+
+
+def told(port: int, path: str) -> str:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as reply:
+            return str(reply.read().decode())
+    except OSError as error:
+        raise AssertionError(error) from error
+
+
+def clock(port: int) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(told(port, "/v1/schedules"))
+    assert found["scheduler"]["leads"], "it does not look after the schedules yet"
+    assert found["schedules"][0]["last"], "nothing is sent yet"
+    return found
+
+
+def test_two_views_send_each_run_once_whatever_dies(short_folder: Path, redis_url: str) -> None:
+    """As in a rollout of its Deployment: a schedule, and nothing that scales."""
+    there, broker = pod(short_folder, redis_url), Broker("redis", redis_url)
+    path = short_folder / "fleet.toml"
+    text = path.read_text().replace('name = "pod"', f'name = "{broker.token}"')
+    path.write_text(text + TICK.format(held=broker.queue("held")))
+    try:
+        with view(there) as one:
+            first = eventually(lambda: clock(one), within=30)
+            assert len(first["schedules"][0]["next"]) == 5
+            assert 'fleet_schedule_next_run_timestamp_seconds{schedule="tick"}' in told(one, "/metrics")
+            with view(there) as two:
+                for _ in range(2):
+                    before = eventually(lambda: clock(two), within=30)["schedules"][0]["last"]["id"]
+                    os.kill(eventually(lambda: clock(one), within=30)["scheduler"]["pid"], signal.SIGKILL)
+                    eventually(lambda b=before: clock(two)["schedules"][0]["last"]["id"] != b, within=30)  # type: ignore[misc]
+                pid = clock(two)["scheduler"]["pid"]
+            assert not alive(pid), "a view ends with its scheduler"
+            last = eventually(lambda: clock(one), within=60)["schedules"][0]["last"]["id"]
+            eventually(
+                lambda: clock(one)["schedules"][0]["last"]["id"] != last, within=60, message="another one"
+            )
+        assert_each_once(broker.token, sent(broker, short_folder))
+    finally:
+        broker.clean()
+        forget_redis_keys(redis_url, f"pod-{short_folder.name}")
+
+
+def test_a_scheduler_does_not_outlive_a_view_that_is_killed(short_folder: Path, redis_url: str) -> None:
+    there, broker = pod(short_folder, redis_url), Broker("redis", redis_url)
+    path = short_folder / "fleet.toml"
+    text = path.read_text().replace('name = "pod"', f'name = "{broker.token}"')
+    path.write_text(text + TICK.format(held=broker.queue("held")))
+    try:
+        port = free_port()
+        command = there.command("view", "--listen", f"127.0.0.1:{port}")
+        process = subprocess.Popen(command, cwd=there.folder, env=there.environment)
+        try:
+            pid = eventually(lambda: clock(port), within=30)["scheduler"]["pid"]
+        finally:
+            process.kill()
+            process.wait()
+        eventually(lambda: not alive(pid), within=10)
+    finally:
+        broker.clean()

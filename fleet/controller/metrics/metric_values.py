@@ -5,7 +5,7 @@ A number that is not known is absent, never 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -41,8 +41,7 @@ def of_status(status: Mapping[str, Any]) -> Iterator[Number]:
         yield from _of_group(group)
     for queue in status["queues"]:
         yield from _of_queue(queue)
-    for schedule in status["schedules"]:
-        yield from _of_schedule(schedule)
+    yield from of_schedules(status["schedules"])
 
 
 def _of_group(group: Mapping[str, Any]) -> Iterator[Number]:
@@ -75,6 +74,12 @@ def _of_queue(queue: Mapping[str, Any]) -> Iterator[Number]:
     ):
         if queue[key] is not None:
             yield metric, (name,), queue[key]
+
+
+def of_schedules(schedules: Iterable[Mapping[str, Any]]) -> Iterator[Number]:
+    """Each as in the status."""
+    for schedule in schedules:
+        yield from _of_schedule(schedule)
 
 
 def _of_schedule(schedule: Mapping[str, Any]) -> Iterator[Number]:
