@@ -12,8 +12,9 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-# sun_path is 108 bytes on Linux and 104 on macOS, the terminating zero included.
-_LONGEST_SOCKET_PATH = 103
+# sun_path is 108 bytes on Linux and 104 on macOS, the terminating zero included. Supervisord binds its socket under a
+# name with a dot and its pid behind, of seven digits at most, and renames it.
+_LONGEST_SOCKET_PATH = 103 - len(".4194304")
 _TEMPORARY = Path("/tmp")  # noqa: S108
 _OTHERS_WRITE = 0o022
 _OTHERS_SEE = 0o077

@@ -25,6 +25,14 @@ def test_the_place_of_sockets_does_not_depend_on_who_looks(
     assert len(places) == 1
 
 
+def test_at_every_depth_supervisord_can_bind_its_socket(short_folder: Path) -> None:
+    """Whatever its pid is: that stands behind the name at first. It was one letter too long with five digits."""
+    for depth in range(120 - len(str(short_folder))):
+        state = StateDir(short_folder / ("d" * (depth + 1)))
+        bound = f"{state.supervisor_socket}.4194304"
+        assert len(bound) < 108, bound
+
+
 @pytest.fixture
 def deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateDir:
     """Its sockets lie in a stand-in for /tmp."""
