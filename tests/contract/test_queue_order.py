@@ -71,8 +71,9 @@ def test_strict_does_all_of_the_first_queue_first(
     worker.settings |= {"queues": queues.all, "queue_order": "strict"}
     worker.start()
     order = begun(worker, queues, 2 * count)
-    # Those that begin together may be written down in any order.
-    assert sum(ident in last for ident in order[:count]) < worker.concurrency
+    # Those that begin together may be written down in any order, and a pool process that the machine has put off
+    # for a moment is handed a second one meanwhile.
+    assert sum(ident in last for ident in order[:count]) < 2 * worker.concurrency
 
 
 @pytest.mark.parametrize("ending_worker", ["threads", "prefork"], indirect=True)

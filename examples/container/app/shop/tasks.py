@@ -19,4 +19,4 @@ def mail(name: str, seconds: float = 1.0) -> None:
 @task
 def orphan() -> None:
     """A shell that ends at once and leaves its child without a parent."""
-    subprocess.run(["sh", "-c", "sleep 0.3 &"], check=True)
+    subprocess.run(["sh", "-c", "sleep 2 &"], check=True)
