@@ -100,7 +100,17 @@ class Command(Spec):
 
 # Of a Report, younger than the rest.
 NEW_FIELDS = frozenset(
-    {"oldest_in_flight_seconds", "still_seconds", "alone", "warnings", "rejected", "revoked", "expired"}
+    {
+        "mismatch",
+        "refused",
+        "oldest_in_flight_seconds",
+        "still_seconds",
+        "alone",
+        "warnings",
+        "rejected",
+        "revoked",
+        "expired",
+    }
 )
 
 

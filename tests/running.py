@@ -33,6 +33,7 @@ class RunningFleet:
         self.process: subprocess.Popen[bytes] | None = None
         self.seen: set[int] = set()
         self.command_prefix: tuple[str, ...] = ()  # what `fleet up` is run by
+        self.python = sys.executable
 
     def __enter__(self) -> RunningFleet:
         self.start()
@@ -44,7 +45,7 @@ class RunningFleet:
     def start(self) -> None:
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [*self.command_prefix, sys.executable, "-m", "fleet", "up"],
+                [*self.command_prefix, self.python, "-m", "fleet", "up"],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -58,7 +59,7 @@ class RunningFleet:
     def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a `fleet` command beside the running fleet."""
         done = subprocess.run(
-            [sys.executable, "-m", "fleet", *arguments],
+            [self.python, "-m", "fleet", *arguments],
             cwd=self.folder,
             env=self.environment,
             capture_output=True,

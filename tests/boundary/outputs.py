@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +41,18 @@ queues = ["q"]
 pool = "solo"
 replicas = { min = 1, max = 2 }
 
-[[schedules]]
-task = "work.fail"
-cron = "0 3 1 1 *"
-
 [rollout]
 min_ready = "0s"
 
 [env.edited.workers.steady]
 concurrency = 3
 env = { A = "1" }
+"""
+SCHEDULES = """\
+
+[[schedules]]
+task = "work.fail"
+cron = "0 3 1 1 *"
 """
 LOAD = "at,queue,per_second,task_seconds\n0,q,1,0.01\n60,q,1,0.01\n"
 # Their keys are names that users give.
@@ -61,11 +63,17 @@ REPORTS = ("json", "sarif", "gitlab")
 
 def outputs(folder: Path) -> dict[str, Any]:
     """Takes some seconds: a fleet is started in `folder`."""
+    return outputs_of(Following(folder, FILE + SCHEDULES, APP))
+
+
+def outputs_of(fleet: Following, absent: Container[str] = ()) -> dict[str, Any]:
+    """Of the fleet, which is started and ended; without the commands that its version does not have."""
+    folder = fleet.folder
     (folder / "wrong.toml").write_text(FILE.replace('"threads"', '"thread"'))
     (folder / "load.csv").write_text(LOAD)
-    with Following(folder, FILE, APP) as fleet:
+    with fleet:
         fleet.settled("steady/0", "scaled/0", within=60)
-        found = {"commands": dict(_commands(fleet))}
+        found = {"commands": dict(_commands(fleet, absent))}
         found["files"] = sorted(_files(folder / ".fleet"))
         found["events"] = shape([json.loads(line) for line in fleet.state.events.read_text().splitlines()])
         found["embedded broker"] = dict(_tables(folder / ".fleet" / "broker.db"))
@@ -98,7 +106,7 @@ def merged(one: Any, other: Any) -> Any:
     return other if one in (None, "value", "nothing") else one
 
 
-def _commands(fleet: Following) -> Iterator[tuple[str, Any]]:
+def _commands(fleet: Following, absent: Container[str]) -> Iterator[tuple[str, Any]]:
     def said(*arguments: str) -> Any:
         done = fleet.command(*arguments, check=False)
         assert done.stdout, f"fleet {' '.join(arguments)}: {done.stderr}"
@@ -122,10 +130,12 @@ def _commands(fleet: Following) -> Iterator[tuple[str, Any]]:
     yield "dead retry", said("dead", "retry", _ids(dead)[0], "--json")
     yield "dead purge", said("dead", "purge", "--all", "--yes", "--json")
     fleet.command("send", "work.fail", "--delay", "1h")
-    yield "delayed list", said("delayed", "list", "--json")
-    yield "schedule list", said("schedule", "list", "--json")
-    yield "schedule next", said("schedule", "next", "--json")
-    yield "schedule preview", said("schedule", "preview", "0 3 * * *", "--json")
+    if "delayed" not in absent:
+        yield "delayed list", said("delayed", "list", "--json")
+    if "schedule" not in absent:
+        yield "schedule list", said("schedule", "list", "--json")
+        yield "schedule next", said("schedule", "next", "--json")
+        yield "schedule preview", said("schedule", "preview", "0 3 * * *", "--json")
     yield "scale", said("scale", "steady=2", "--for", "1h", "--reason", "x", "--json")
     yield "pause", said("pause", "scaled", "--json")
     yield "status", said("status", "--json")

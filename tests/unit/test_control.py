@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.control import Report, read_report
+from fleet.control import NEW_FIELDS, Report, read_report, written
 
 FULL = Report(
     worker="http/0",
@@ -47,6 +47,37 @@ WRONG += [{"a": [1, 2]}, {"a": [1, 2, "x"]}, {"a": [1, 2, float("nan")]}]
 
 def line(**said: Any) -> bytes:
     return json.dumps({**FULL.to_dict(), **said}).encode()
+
+
+# What the first controllers know. Nothing is added here: a field of today belongs to NEW_FIELDS.
+OLD_FIELDS = {
+    "worker",
+    "pid",
+    "revision",
+    "state",
+    "concurrency",
+    "live_revision",
+    "in_flight",
+    "succeeded",
+    "failed",
+}
+OLD_FIELDS |= {
+    "retried",
+    "rss_bytes",
+    "paused",
+    "paused_queues",
+    "children",
+    "broker_error",
+    "recycle",
+    "idle_seconds",
+}
+OLD_FIELDS |= {"trouble", "tasks"}
+
+
+def test_a_controller_that_has_not_said_what_it_knows_is_told_only_what_the_first_ones_knew() -> None:
+    """Those hang up on a field that they have never heard of, and kill the worker as one that does not report."""
+    assert json.loads(written(FULL, frozenset())).keys() == OLD_FIELDS
+    assert {each.name for each in fields(Report)} == OLD_FIELDS | NEW_FIELDS
 
 
 def test_what_a_worker_says_is_understood() -> None:
