@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 WORDS = {"headers": re.compile(r"x-fleet-[a-z-]+"), "variables": re.compile(r"FLEET_[A-Z_]*[A-Z]")}
-KEYS = ("fleet.broker.redis.keys", "fleet.broker.transports.redis.keys")
+KEYS = [f"fleet.broker.{folder}redis.keys" for folder in ("", "transports.")]
 
 
 def words(code: Path) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def _redis_keys() -> list[str]:
     return sorted([*(getattr(keys, name) for name in names), *made])
 
 
-def _first_of(modules: tuple[str, ...]) -> Any:
+def _first_of(modules: list[str]) -> Any:
     for name in modules[:-1]:
         try:
             return importlib.import_module(name)
