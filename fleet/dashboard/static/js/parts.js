@@ -21,7 +21,8 @@ export function loaded(entry, show) {
   return [entry.error ? h("p", { class: "stale" }, `as before; now: ${entry.error.message}`) : null, show(entry.value)];
 }
 
-export const failed = (problem) => h("p", { class: "problem", role: "alert" }, `This can't be shown: ${problem.message}. `, h("code", null, "fleet status"), " tells how things stand.");
+// Who may not see something has done nothing wrong, and nothing is broken.
+export const failed = (problem) => problem.status === 401 || problem.status === 403 ? empty(problem.message) : h("p", { class: "problem", role: "alert" }, `This can't be shown: ${problem.message}. `, h("code", null, "fleet status"), " tells how things stand.");
 
 // columns: [{name, of: row → cell, n: numbers, at: from which width it is shown}]
 export function table(label, columns, rows, { key, lead, tone, nothing } = {}) {
