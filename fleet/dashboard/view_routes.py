@@ -33,6 +33,7 @@ PASSED = (
     "stacks",
     "plan",
     "schedules",
+    "route",
 )
 """Answers of the controller that go to the page as they are."""
 _EVENT_SECONDS = 1.0

@@ -221,6 +221,13 @@ def test_a_queue_is_paused_with_a_reason_that_others_see_and_resumed(
     operator.sees("web:", "main")
 
 
+def test_the_rule_that_takes_a_task_is_named(visitor: Browser) -> None:
+    go(visitor, "config")
+    visitor.fill("[aria-label='Route of a task'] [name=task]", "work.fine")
+    visitor.press("\ue007")
+    visitor.sees('work.fine goes to queue io, by rule 1: task = "*".', "main")
+
+
 def test_dead_letters_are_retried_edited_and_deleted(operator: Browser, fleet: Following) -> None:
     count = dead(fleet)
     go(operator, "failed")

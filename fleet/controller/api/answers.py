@@ -56,3 +56,19 @@ async def status(reconciler: Reconciler, *, with_queues: bool = True) -> dict[st
         now=time.time(),
     )
     return as_json(facts)
+
+
+def route(reconciler: Reconciler, task: str) -> dict[str, Any] | None:
+    """Where [[routes]] in force send `task`; None before there are any. The router of a Celery app is not asked."""
+    from fleet.broker.router import Router
+
+    if reconciler.effective is None:
+        return None
+    found = Router(reconciler.effective.routing.routes).match(task)
+    rule = None if found is None else {"index": found.index, "pattern": found.pattern}
+    return {
+        "task": task,
+        "queue": found.queue if found else None,
+        "priority": found.priority if found else None,
+        "rule": rule,
+    }

@@ -3,7 +3,7 @@
 GET /statistics?window=SECONDS · GET /errors?queue=&task=&since= · GET /running?group= · GET /ended?group=
 GET /history?kind=&name=&task=&from=&to=&step= · GET /history/series · GET /history/events?before=&limit=
 GET /messages/ID · GET /metrics · GET /alerts · GET /stacks?worker= · GET /delayed?queue=&limit=
-GET /schedules
+GET /schedules · GET /route?task=
 """
 
 from __future__ import annotations
@@ -118,6 +118,12 @@ def routes(reconciler: Reconciler) -> list[Route]:
             }
         )
 
+    async def get_route(request: Request) -> Response:
+        found = answers.route(reconciler, request.query_params.get("task", ""))
+        if found is None:
+            raise HTTPException(503, "the controller has no valid configuration yet")
+        return JSONResponse(found)
+
     return [
         Route("/statistics", get_statistics),
         Route("/errors", get_errors),
@@ -132,6 +138,7 @@ def routes(reconciler: Reconciler) -> list[Route]:
         Route("/alerts", get_alerts),
         Route("/stacks", get_stacks),
         Route("/delayed", get_delayed),
+        Route("/route", get_route),
     ]
 
 

@@ -2,9 +2,9 @@
 
 import { h } from "./dom.js";
 import { day } from "./format.js";
-import { ask, button, empty, facts, loaded, panel, table, time } from "./parts.js";
+import { ask, button, empty, facts, link, loaded, panel, part, table, time } from "./parts.js";
 
-export function config(context) {
+export function config(context, at) {
   const status = context.live?.status;
   if (!status) return [];
   const { rejected, warnings } = status.config, entry = context.data("plan", 5);
@@ -14,7 +14,18 @@ export function config(context) {
     rejected ? panel("The file is refused", { note: "the fleet runs the last good one" }, findings(rejected.diagnostics || [])) : null,
     warnings.length ? panel("Too much for this machine", {}, findings(warnings)) : null,
     panel("What the file would change now", {}, loaded(entry, plan)),
+    tester(context, at.search.get("task") || ""),
   ];
+}
+
+function tester(context, task) {
+  const entry = task ? context.data(`route?task=${part(task)}`, 5) : null;
+  return panel("Which rule takes a task", { note: "[[routes]] in force" },
+    h("form", { class: "filter", role: "search", "aria-label": "Route of a task", onsubmit: (event) => event.preventDefault() },
+      h("label", null, "Task", h("input", { name: "task", initial: { value: task }, onchange: (event) => context.go({ task: event.target.value.trim() }), autocomplete: "off", spellcheck: "false" }))),
+    entry && loaded(entry, (said) => h("p", { role: "status" }, said.rule
+      ? [`${said.task} goes to queue `, link(`queues/${part(said.queue)}`, said.queue), said.priority === null ? "" : `, priority ${said.priority}`, `, by rule ${said.rule.index + 1}: task = "${said.rule.pattern}".`]
+      : `No rule takes ${said.task}: sending it fails, unless the code names a queue or a Celery app routes it.`)));
 }
 
 const findings = (those) => h("ul", { class: "reasons" }, those.map((each, index) => h("li", { key: index }, each.code ? h("code", null, each.code) : null, ` ${each.line ? `line ${each.line}: ` : ""}${each.message}`, each.help ? h("p", { class: "remedy" }, each.help) : null)));
