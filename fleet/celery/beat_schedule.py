@@ -23,6 +23,7 @@ Complain = Callable[[str, str], None]
 """Takes the name of an entry and what is wrong with it."""
 
 _WEEKDAYS = 7
+_SHORTEST_SECONDS = 0.1  # as of `every` in fleet.toml
 
 
 class BeatSchedule(NamedTuple):
@@ -93,12 +94,19 @@ def _schedule(app: Celery, name: str, entry: Any, say: Complain) -> AppSchedule:
     if type(entry.schedule) is crontab and (zone := _zone(entry.schedule)):
         when = {**_cron(entry.schedule), "timezone": zone}
     elif type(entry.schedule) is schedule:
-        when = {"every_seconds": entry.schedule.run_every.total_seconds()}
+        when = {"every_seconds": _seconds(entry.schedule.run_every.total_seconds(), name, say)}
     else:
         ticks = PolledTicks if is_own(entry.schedule) else AskedTicks
         rule = rule_of(entry.schedule)
         when = {"ticks": ticks(entry.schedule, lambda text: say(name, text)), "when": rule}
     return AppSchedule(name=name, task=str(entry.task), make=maker(app, entry), **when)
+
+
+def _seconds(period: float, name: str, say: Complain) -> float:
+    """Not below what `every` may be: beat sends a `schedule(0)` as fast as it can turn, which floods any queue."""
+    if period < _SHORTEST_SECONDS:
+        say(name, f"every {period:g} s is a loop, not a schedule: it is sent every {_SHORTEST_SECONDS:g} s")
+    return max(period, _SHORTEST_SECONDS)
 
 
 def _zone(schedule: Any) -> str | None:

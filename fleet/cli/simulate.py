@@ -134,13 +134,13 @@ def _load(fleet: Fleet, given: dict[str, Any]) -> Load:
 def _by_clock(fleet: Fleet, seconds: float, given: dict[str, Any]) -> list[tuple[float, str, float]]:
     from time import time
 
-    from fleet.cli.file.probes import last_runs
+    from fleet.cli.running.run_times import run_times
     from fleet.cli.running.schedules import starting_at
     from fleet.config.resolve import schedules
     from fleet.simulation.by_clock import arrivals
     from fleet.simulation.load_file import BadLoad
 
-    known, otherwise = last_runs(fleet), _seconds("--task-time", given["task_time"])
+    known, otherwise = run_times(fleet), _seconds("--task-time", given["task_time"])
     names = _names(fleet)
     start = starting_at(given["start"], fleet.project.timezone) if given["start"] else int(time() * 1000)
     try:
@@ -151,7 +151,7 @@ def _by_clock(fleet: Fleet, seconds: float, given: dict[str, Any]) -> list[tuple
             seconds=seconds,
             work=lambda schedule: (
                 schedule.queue or names.of_task(schedule.task),
-                known.get(schedule.name, otherwise),
+                known[schedule.name].seconds if schedule.name in known else otherwise,
             ),
         )
     except BadLoad as error:

@@ -222,8 +222,10 @@ def _questions(*, ask_app: bool, ask_broker: bool, ask_measured: bool, node: Nod
         return None
     from fleet.cli.file.probes import Questions
     from fleet.cli.running.evidence import Measured
+    from fleet.cli.running.run_times import run_times
 
-    return Questions(app=ask_app, broker=ask_broker, measured=Measured() if ask_measured else None, node=node)
+    measured = Measured() if ask_measured else None
+    return Questions(app=ask_app, broker=ask_broker, measured=measured, node=node, run_times=run_times)
 
 
 def _fix(source: Source, check: _Check, *, unsafe: bool, is_stdin: bool) -> Loaded:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from fleet.config.model import Fleet
-from fleet.export.facts import Facts
+from fleet.export.facts import Facts, sends_by_clock
 from fleet.export.problem import Problem
 from fleet.export.watched import WatchedQueue, label, watched_queues
 from fleet.export.yaml_text import document
@@ -108,7 +108,7 @@ def _of_fleet() -> Iterator[_Rule]:
 
 
 def _of_schedules(fleet: Fleet) -> Iterator[_Rule]:
-    if fleet.schedules:
+    if sends_by_clock(fleet):
         yield _Rule(
             "FleetScheduleMissed",
             "time() - fleet_schedule_next_run_timestamp_seconds > 60",

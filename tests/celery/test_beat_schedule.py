@@ -53,6 +53,7 @@ app.conf.beat_schedule = {
     "own": {"task": "beat_shop.own", "schedule": 60, "args": (BeatLazyFunc(max, 2, 7),), "options": {"expires": 30}},
     "routed": {"task": "beat_shop.routed", "schedule": 60, "options": {"countdown": 100}},
     "lazy": {"task": "beat_shop.tick", "schedule": 60, "args": (BeatLazyFunc(fails),)},
+    "loop": {"task": "beat_shop.tick", "schedule": schedules.schedule(0)},
     SOLAR
 }
 """
@@ -112,6 +113,11 @@ def test_a_day_of_the_month_and_a_weekday_are_both_wanted(by_name: dict[str, App
 
 def test_an_interval_counts_from_1970_as_every_does(by_name: dict[str, AppSchedule]) -> None:
     assert moments(by_name["every"], "2026-11-14T00:01", 2) == ["11-14 00:05", "11-14 00:10"]
+
+
+def test_an_interval_of_nothing_is_no_flood_and_said(by_name: dict[str, AppSchedule]) -> None:
+    assert by_name["loop"].every_seconds == 0.1
+    assert ("loop", "every 0 s is a loop, not a schedule: it is sent every 0.1 s") in said
 
 
 def test_a_class_of_the_project_is_asked_now_and_again_when_it_says(

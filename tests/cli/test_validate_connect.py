@@ -126,7 +126,7 @@ def test_connect_tells_of_missing_room_and_permissions(vhost: str, file: Path) -
     outcome = connect(file, url, queues)
     assert outcome.code == 1
     assert 'queue "q": the broker\'s user may not declare it: ACCESS_REFUSED' in outcome.out
-    assert "no room for the 4 connections that this fleet needs: it refused number 4" in outcome.out
+    assert "no room for the 7 connections that this fleet needs: it refused number 4" in outcome.out
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_redis_with_a_foreign_key_and_one_that_evicts(own_redis: OwnRedis, file:
     assert outcome.code == 1
     assert "the key of that name in Redis is a hash, not a list of messages" in outcome.out
     assert "warning[FLT705] this Redis deletes messages when its memory is full" in outcome.out
-    assert "has room for 2 more connections, this fleet needs 4" in outcome.out
+    assert "has room for 2 more connections, this fleet needs 7" in outcome.out
 
 
 def test_a_redis_replica_is_refused() -> None:

@@ -54,6 +54,14 @@ def test_a_missed_run_has_a_rule_where_there_are_schedules(tmp_path: Path) -> No
     assert "FleetScheduleMissed" in [each["alert"] for each in rules(tmp_path)]
 
 
+@pytest.mark.parametrize(("beat", "is_there"), [("true", True), ("false", False)])
+def test_a_missed_run_of_a_celery_app_has_a_rule(tmp_path: Path, beat: str, is_there: bool) -> None:
+    text = f'[fleet]\napp = "shop.celery:app"\nbeat = {beat}\n[queues.q]\n[workers.w]\nqueues = ["q"]\npool = "solo"\n'
+    assert export(tmp_path, "alerts", text).exception is None
+    [written_rules] = written(tmp_path).values()
+    assert ("FleetScheduleMissed" in written_rules) == is_there
+
+
 @pytest.mark.parametrize("target", ["alerts", "grafana"])
 def test_only_metrics_that_there_are_are_asked_for(tmp_path: Path, target: str) -> None:
     export(tmp_path, target, ODD + SCHEDULE)

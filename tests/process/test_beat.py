@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import Broker
 from tests.process.following import Following
 from tests.support import eventually
 
@@ -130,3 +133,71 @@ def test_entries_run_once_and_a_rollout_brings_others(short_folder: Path) -> Non
 
 def scheduler_log(fleet: Following) -> str:
     return (fleet.file.parent / ".fleet" / "logs" / "scheduler.log").read_text()
+
+
+OWN_CLASS = """\
+import os, time
+from pathlib import Path
+from celery import Celery
+from celery.beat import Scheduler
+
+app = Celery("work", broker="memory://")
+app.conf.beat_scheduler = "work:EverySecond"
+
+class EverySecond(Scheduler):
+    done = 0
+
+    def tick(self, *args, **kwargs):
+        now = int(time.time())
+        if now != self.done:
+            self.done = now
+            self.apply_entry(self.Entry(name=str(now), task="work.tick", schedule=1.0, app=self.app))
+        return 0.1
+
+    def apply_async(self, entry, producer=None, advance=True, **kwargs):
+        with Path(__file__).parent.with_name("sent").open("a") as file:
+            file.write(f"{entry.name} {os.getpid()}\\n")
+
+    @property
+    def producer(self):
+        return None
+"""
+
+
+def test_a_scheduler_class_sends_from_one_host_and_one_that_was_stopped_sends_nothing_again(
+    short_folder: Path, redis_url: str
+) -> None:
+    """Two hosts, two state directories, one broker; the one that sends stands still for longer than its lease."""
+    broker = Broker("redis", redis_url)
+    text = FILE.replace('name = "beat"', f'name = "{broker.token}"')
+    for name in ("q", "other"):
+        text = text.replace(f"[queues.{name}]", f'[queues."{broker.queue(name)}"]')
+        text = text.replace(f'"{name}"', f'"{broker.queue(name)}"')
+    text += f'\n[broker]\nurl = "{redis_url}"\n'
+    folders = [short_folder / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+
+    def sent() -> list[tuple[str, int]]:
+        """(occurrence, pid) of each."""
+        file = short_folder / "sent"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [(line.split()[0], int(line.split()[1])) for line in lines]
+
+    try:
+        with Following(folders[0], text, OWN_CLASS), Following(folders[1], text, OWN_CLASS):
+            eventually(lambda: len(sent()) >= 3, within=60, message="one host sends")
+            first = sent()[-1][1]
+            os.kill(first, signal.SIGSTOP)
+            try:
+                eventually(lambda: sent()[-1][1] != first, within=90, message="the other one takes over")
+            finally:
+                os.kill(first, signal.SIGCONT)
+            count = len(sent())
+            eventually(lambda: len(sent()) >= count + 4, within=60)
+            occurrences = [name for name, _ in sent()]
+            assert len(occurrences) == len(set(occurrences)), "doubled"
+            assert all(pid != first for _, pid in sent()[count:]), "it knows that its turn is over"
+            assert len({pid for _, pid in sent()}) == 2
+    finally:
+        broker.clean()

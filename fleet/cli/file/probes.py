@@ -10,20 +10,19 @@ from fleet.config.model import Fleet
 from fleet.rules.finding import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from fleet.broker.preflight import Preflight
     from fleet.cli.file.app_inventory import Inventory
     from fleet.export.node import Node
     from fleet.rules.app import AppFailure
+    from fleet.rules.schedules.sending import RunTime
     from fleet.spec import BrokerSpec, QueueSpec
 
+    RunTimes = Callable[[Fleet], Mapping[str, RunTime]]
     Ask = Callable[[Fleet], Iterable[Finding]]
 
 CONNECT_SECONDS = 15.0
-
-# Besides the workers: the controller, and one for whoever sends.
-_OTHER_CONNECTIONS = 2
 
 _ADVICE = {
     "ACCESS_REFUSED": "check user and password of the URL; the broker's log says more",
@@ -42,13 +41,23 @@ class Questions:
     """`ask` is called once for each environment; most share app and broker, so answers are remembered."""
 
     def __init__(
-        self, *, app: bool, broker: bool, measured: Ask | None = None, node: Node | None = None
+        self,
+        *,
+        app: bool,
+        broker: bool,
+        measured: Ask | None = None,
+        node: Node | None = None,
+        run_times: RunTimes = lambda _fleet: {},
     ) -> None:
-        """`measured` gives the findings of what the workers have measured; None: they are not asked."""
+        """`measured` gives the findings of what the workers have measured; None: they are not asked.
+
+        `run_times`: by schedule what is known of its runs.
+        """
         self._app = app
         self._node = node
         self._broker = broker
         self._measured = measured
+        self._run_times = run_times
         self._inventories: dict[str, Inventory | AppFailure] = {}
         self._preflights: dict[str, Preflight | _Unreachable] = {}
 
@@ -121,7 +130,7 @@ class Questions:
         if fleet.schedules:
             from fleet.rules.schedules.sending import schedule_faster_than_its_task
 
-            yield from schedule_faster_than_its_task(fleet, last_runs(fleet))
+            yield from schedule_faster_than_its_task(fleet, self._run_times(fleet))
 
     def _preflight(self, fleet: Fleet) -> Preflight | _Unreachable:
         from fleet.config.resolve import routing
@@ -142,20 +151,6 @@ class _Unreachable:
     queue: None = None
     argument: None = None
     refused: bool = True
-
-
-def last_runs(fleet: Fleet) -> dict[str, float]:
-    """By schedule how many seconds its last run took, as its scheduler on this machine remembers."""
-    import json
-
-    from fleet.config.resolve import state_dir
-
-    try:
-        known = json.loads(state_dir(fleet).schedules_known.read_text(encoding="utf-8"))["schedules"]
-        ends = {str(name): (note.get("end") or {}).get("seconds") for name, note in known.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
-    return {name: float(seconds) for name, seconds in ends.items() if isinstance(seconds, int | float)}
 
 
 def _is_bad_url(fleet: Fleet) -> bool:
@@ -185,6 +180,7 @@ def _advice(reason: str) -> str | None:
 
 
 def _connections(fleet: Fleet) -> int:
-    """One for each worker, those of a rollout included."""
-    most = [group.replica_bounds()[1] for group in fleet.workers.values()]
-    return sum(most) + (fleet.rollout.max_surge if most else 0) + _OTHER_CONNECTIONS
+    """Of the fleet, and one for whoever sends."""
+    from fleet.rules.capacity.connections import connections_needed
+
+    return connections_needed(fleet, fleet.workers) + 1

@@ -89,6 +89,18 @@ def gather(fleet: Fleet, state: StateDir, seconds: float, cpus: int) -> dict[str
     return found
 
 
+def numbers_of_tasks(state: StateDir, seconds: float) -> dict[tuple[str, str], list[float]]:
+    """Of each (queue, task) what workers have counted in the last so many seconds, whatever they ran by."""
+    now, live = time.time(), {}
+    if status_if_answering(state) is not None:
+        with suppress(ControllerUnavailable, ApiError):
+            live = ApiClient(state.api_socket).get(f"/statistics?window={_LIVE_SECONDS}")
+    numbers = _numbers(state, now - seconds, now - _LIVE_SECONDS if live else now)
+    if live:
+        _add_live(numbers, live)
+    return numbers
+
+
 def _own_queues(fleet: Fleet, name: str) -> set[str]:
     """Those that no other group takes from: else nobody could say whose tasks they were."""
     others = {queue for other, group in fleet.workers.items() if other != name for queue in group.queues}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from fleet.config.model import Fleet, Schedule, format_duration
 from fleet.machine import Machine
@@ -18,6 +19,13 @@ _SENDING = (
     *("schedules.task", "schedules.queue", "all queues.", "all routes.task", "all routes.queue"),
     *("all workers.queues", "all workers.replicas"),
 )
+
+
+class RunTime(NamedTuple):
+    """How long runs take, in seconds on average; `known`: of how many."""
+
+    known: int
+    seconds: float
 
 
 def queue_of(fleet: Fleet, schedule: Schedule) -> str | None:
@@ -225,12 +233,13 @@ def skip_with_early_acks(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
 
 
 @on_request("FLT810", "schedule-faster-than-its-task", "warning", fix="unsafe")
-def schedule_faster_than_its_task(fleet: Fleet, took: Mapping[str, float]) -> Iterator[Finding]:
+def schedule_faster_than_its_task(fleet: Fleet, times: Mapping[str, RunTime]) -> Iterator[Finding]:
     """A schedule fires more often than its task takes (`--connect`).
 
     Runs then pile up: several go on at once, more with each period, until all slots of the group are taken
-    by them. `overlap = "skip"` leaves out what comes while one still runs. How long its last run took is
-    known where this fleet has run on this machine: only `fleet validate --connect` looks.
+    by them. `overlap = "skip"` leaves out what comes while one still runs. What its runs took on average, within
+    a week, is known where this fleet has run on this machine, else of the last run: only
+    `fleet validate --connect` looks.
 
     Bad, where a run takes three minutes:
 
@@ -246,12 +255,16 @@ def schedule_faster_than_its_task(fleet: Fleet, took: Mapping[str, float]) -> It
         overlap = "skip"
     """
     for index, schedule in enumerate(fleet.schedules):
-        seconds, period = took.get(schedule.called), period_seconds(fleet, schedule)
-        if schedule.overlap == "skip" or seconds is None or period is None or seconds <= period:
+        runs, period = times.get(schedule.called), period_seconds(fleet, schedule)
+        if schedule.overlap == "skip" or runs is None or period is None or runs.seconds <= period:
             continue
+        took = f"its last run took {spoken(runs.seconds)}"
+        if runs.known > 1:
+            seconds = round(runs.seconds, 0 if runs.seconds >= 10 else 3)
+            took = f"{runs.known:,} runs of its task took {spoken(seconds)} on average"
         yield Finding(
             key_of_time(index, schedule),
-            f'schedule "{schedule.called}" fires every {spoken(period)}, and its last run took {spoken(seconds)}',
+            f'schedule "{schedule.called}" fires every {spoken(period)}, and {took}',
             help='overlap = "skip", or fire less often',
             steps=(Add(("schedules", index), "overlap", '"skip"'),),
         )

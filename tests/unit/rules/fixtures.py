@@ -35,7 +35,7 @@ from fleet.rules.connect import broker_would_refuse
 from fleet.rules.exporting import cluster_drifted, larger_than_a_node, not_exportable
 from fleet.rules.finding import Finding
 from fleet.rules.not_as_measured import not_as_measured
-from fleet.rules.schedules.sending import schedule_faster_than_its_task
+from fleet.rules.schedules.sending import RunTime, schedule_faster_than_its_task
 
 FOLDER = Path(__file__).parents[2] / "rules"
 CODES = sorted(folder.name for folder in FOLDER.iterdir() if folder.is_dir())
@@ -98,8 +98,8 @@ def ask(text: str, fleet: Fleet) -> Iterator[Finding]:
         )
     for queue, argument, why in re.findall(r"^#! broker refuses (\S+) (\S+): (.+)$", text, re.MULTILINE):
         yield from broker_would_refuse(fleet, Objection(why, queue=queue, argument=argument))
-    for name, took in re.findall(r"^#! took (\S+) (\S+)$", text, re.MULTILINE):
-        yield from schedule_faster_than_its_task(fleet, {name: float(took)})
+    for name, took, count in re.findall(r"^#! took (\S+) (\S+)(?: in (\d+) runs)?$", text, re.MULTILINE):
+        yield from schedule_faster_than_its_task(fleet, {name: RunTime(int(count or 1), float(took))})
     for group, queue, task, *numbers in re.findall(
         r"^#! measured (\S+) (\S+) (\S+): (\d+) x (\S+) s, CPU (\S+) s each$", text, re.MULTILINE
     ):

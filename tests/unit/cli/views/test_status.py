@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from fleet.cli.views.status import lines
 
 
@@ -122,3 +124,26 @@ def test_what_is_too_much_for_this_machine_is_told_and_is_no_trouble() -> None:
     assert "  FLT301 line 11: group 0 runs 4 processes" in told
     assert "  and 2 more: `fleet validate` shows them" in told
     assert told[0].startswith(next(lines(status(), 80))[:10])
+
+
+def scheduled(name: str, next_at: str | None) -> dict[str, Any]:
+    return {"name": name, "next_at": next_at}
+
+
+@pytest.mark.parametrize(
+    ("schedules", "said"),
+    [
+        ([scheduled("a", None)], "1 schedule; `fleet schedule list` shows them"),
+        (
+            [
+                scheduled("b", "2026-11-30T03:00:00.000Z"),
+                scheduled("a", None),
+                scheduled("c", "2026-11-29T04:05:06Z"),
+            ],
+            "3 schedules, next c at 2026-11-29 04:05:06 UTC; `fleet schedule list` shows them",
+        ),
+    ],
+)
+def test_the_line_of_schedules_names_the_next_one(schedules: list[dict[str, Any]], said: str) -> None:
+    assert said in list(lines(status(schedules=schedules), 200))
+    assert not any("fleet schedule list" in line for line in lines(status(schedules=[]), 200))
