@@ -34,7 +34,9 @@ def main(arguments: list[str]) -> int:
         url = f"sqlite:///{folder}/broker.db" if kind == "sqlite" else "redis://127.0.0.1:6379/0"
         options = {} if kind == "sqlite" else {"global_keyprefix": f"{token}."}
         broker = BrokerSpec(url, transport_options=options)
+        loads = [os.getloadavg()[0]]
         late = lateness(Path(folder), broker)
+        loads.append(os.getloadavg()[0])
         share, looks = at_rest(Path(folder), broker)
         if kind == "redis":
             _forget(url, token)
@@ -50,6 +52,8 @@ def main(arguments: list[str]) -> int:
                 "schedules_at_rest": MANY,
                 "cpu_percent_at_rest": round(100 * share, 3),
                 "context_switches_per_second": round(looks, 1),
+                "load_before_between_after": [round(each, 1) for each in (*loads, os.getloadavg()[0])],
+                "cpus": os.cpu_count(),
             }
         )
     )

@@ -1,4 +1,4 @@
-"""What the runs of schedules take: by what workers have counted, else by the last one that the scheduler knows of."""
+"""Times that runs of schedules take: by what workers have counted, else by the last one that the scheduler knows of."""
 
 from __future__ import annotations
 
