@@ -9,6 +9,7 @@ before and after they patch.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 # Category Cf as of Unicode 16, written out: it must not depend on the Python that runs.
@@ -18,22 +19,23 @@ _FORMAT = (
     "\U000e0001\U000e0020-\U000e007f"
 )
 _SURROGATES = "\ud800-\udfff"
-_HIDDEN = re.compile(f"[\x00-\x1f\x7f-\x9f{_FORMAT}{_SURROGATES}]")
+# Texts, and compiled when the first character that is not plain turns up: it takes a millisecond.
+_HIDDEN = f"[\x00-\x1f\x7f-\x9f{_FORMAT}{_SURROGATES}]"
 # Tabs and the ends of lines are what makes a text of several lines one.
-_HIDDEN_IN_LINES = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_FORMAT}{_SURROGATES}]")
+_HIDDEN_IN_LINES = f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_FORMAT}{_SURROGATES}]"
 # What this program itself writes to a terminal: colours, and the frames of `fleet status --watch`.
-_HIDDEN_ON_TERMINAL = re.compile(f"\x1b\\[(?:[0-9;]*m|[HKJ])|\r|{_HIDDEN_IN_LINES.pattern}")
+_HIDDEN_ON_TERMINAL = f"\x1b\\[(?:[0-9;]*m|[HKJ])|\r|{_HIDDEN_IN_LINES}"
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def visible(text: str) -> str:
     r"""On one line: a line break becomes \n, an escape \x1b, a bidirectional override \u202e."""
-    return _HIDDEN.sub(_escape, text)
+    return text if _is_plain(text) else re.sub(_HIDDEN, _escape, text)
 
 
 def visible_lines(text: str) -> str:
     """As `visible`, but line breaks and tabs stay: of a text that is meant to have several lines."""
-    return _HIDDEN_IN_LINES.sub(_escape, text)
+    return text if _is_plain(text, _LINES) else re.sub(_HIDDEN_IN_LINES, _escape, text)
 
 
 def indented_lines(text: str) -> str:
@@ -46,7 +48,7 @@ def visible_output(text: str) -> str:
 
     JSON stays JSON, and means the same: its writers escape the first 32 characters themselves.
     """
-    return _HIDDEN_ON_TERMINAL.sub(_escape_or_pass, text)
+    return text if _is_plain(text, _LINES) else re.sub(_HIDDEN_ON_TERMINAL, _escape_or_pass, text)
 
 
 def all_visible(value: Any) -> Any:
@@ -58,6 +60,14 @@ def all_visible(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [all_visible(each) for each in value]
     return value
+
+
+_LINES = str.maketrans("\n\t", "  ")
+
+
+def _is_plain(text: str, but_for: Mapping[int, str] | None = None) -> bool:
+    """All of it ASCII that a terminal shows, `but_for` these."""
+    return text.isascii() and (text.translate(but_for) if but_for else text).isprintable()
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -17,7 +17,7 @@ from fleet.diagnostics import Diagnostic
 from fleet.machine import Machine
 from fleet.rules.app import is_echo
 from fleet.rules.finding import Finding
-from fleet.rules.registry import catalogue
+from fleet.rules.registry import rule_of
 from fleet.rules.run import run_rules
 
 Ask = Callable[[Fleet], Iterable[Finding]]
@@ -53,11 +53,11 @@ def examine(
         findings = [finding for finding in findings if not is_echo(finding, asked)] + asked
     located = []
     for finding in findings:
-        rule = catalogue()[finding.code]
+        rule = rule_of(finding.code)
         severity = fleet.lint.severity.get(rule.code) if fleet and not rule.always_counts else None
         located.append(locate(finding, rule, parsed.spans, document, severity))
     located += [
-        locate(finding, catalogue()[finding.code], parsed.spans, parsed.document)
+        locate(finding, rule_of(finding.code), parsed.spans, parsed.document)
         for finding in newer_syntax(parsed.spans)
     ]
     return fleet, kept(located, fleet.lint.ignore if fleet else (), parsed.spans, circumstances.used)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from fleet.config.model import Lint
 from fleet.config.spans import Comment, Spans
 from fleet.diagnostics import Diagnostic, Edit, Fix, Span
-from fleet.rules.registry import Rule, catalogue
+from fleet.rules.registry import Rule, catalogue, rule_of
 from fleet.rules.syntax import bare_ignore, unused_ignore
 
 _COMMENT = re.compile(r"#\s*fleet:\s*ignore\[([A-Za-z0-9,\s]+)\].*")
@@ -53,7 +53,7 @@ def kept(found: Iterable[Diagnostic], ignored: Iterable[str], spans: Spans, used
         if not (
             _note(used, on_line & {(n, each.code) for n in _lines(each, spans)}) or each.code in everywhere
         )
-        or catalogue()[each.code].always_counts
+        or rule_of(each.code).always_counts
     ]
 
 
@@ -72,7 +72,7 @@ def unused(spans: Spans, used: Used, lint: Lint) -> list[Diagnostic]:
 
 
 def _bare(spans: Spans) -> Iterator[Diagnostic]:
-    rule: Rule = catalogue()["FLT011"]
+    rule: Rule = rule_of("FLT011")
     for comment in spans.comments:
         found = _BARE.search(comment.text)
         if found and not _COMMENT.search(comment.text):
@@ -106,7 +106,7 @@ def _ignores(spans: Spans) -> Iterator[_Ignore]:
 
 
 def _diagnostic(each: _Ignore, code: str, place: tuple[int, int], spans: Spans) -> Diagnostic:
-    rule: Rule = catalogue()["FLT011"]
+    rule: Rule = rule_of("FLT011")
     line_start = spans.line_starts[each.line - 1]
     comment_start = line_start + each.comment.span.column - 1
     is_alone = not spans.text[line_start:comment_start].strip()

@@ -15,7 +15,7 @@ from fleet.config.parse import Parsed, parse
 from fleet.config.source import Source, Unreadable, find_file, read_source
 from fleet.diagnostics import Diagnostic, Span
 from fleet.machine import Machine, this_machine
-from fleet.rules.registry import catalogue
+from fleet.rules.registry import rule_of
 
 __all__ = [
     "Loaded",
@@ -49,7 +49,7 @@ class Loaded(NamedTuple):
     def too_much(self) -> tuple[Diagnostic, ...]:
         """Warnings that the fleet does not fit this machine."""
         return tuple(
-            each for each in self.diagnostics if each.severity == "warning" and catalogue()[each.code].sized
+            each for each in self.diagnostics if each.severity == "warning" and rule_of(each.code).sized
         )
 
     @property
@@ -141,7 +141,7 @@ def _unused(
     parsed: Parsed, fleet: Fleet | None, found: Iterable[Diagnostic], under: Circumstances
 ) -> list[Diagnostic]:
     """Ignore comments without effect; unless the file's own mistakes have kept checks from being made."""
-    if fleet is None or any(catalogue()[each.code].subject == "syntax" for each in found):
+    if fleet is None or any(rule_of(each.code).subject == "syntax" for each in found):
         return []
     return unused(parsed.spans, under.used, fleet.lint)
 
@@ -177,7 +177,7 @@ def _as_it_runs(loaded: Loaded) -> Loaded:
     meant = loaded.draft.lint.severity if loaded.draft else {}
     found = tuple(
         each._replace(severity="warning")
-        if each.severity == "error" and catalogue()[each.code].sized and each.code not in meant
+        if each.severity == "error" and rule_of(each.code).sized and each.code not in meant
         else each
         for each in loaded.diagnostics
     )
@@ -185,5 +185,5 @@ def _as_it_runs(loaded: Loaded) -> Loaded:
 
 
 def _identity(diagnostic: Diagnostic) -> tuple[str, Span, str, str]:
-    words = diagnostic.message if catalogue()[diagnostic.code].on_request else ""
+    words = diagnostic.message if rule_of(diagnostic.code).on_request else ""
     return diagnostic.code, diagnostic.span, diagnostic.path, words

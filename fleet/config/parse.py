@@ -11,7 +11,7 @@ from fleet.config.source import Source
 from fleet.config.spans import Spans, scan
 from fleet.config.wrong_text import open_text, position, twice
 from fleet.diagnostics import Diagnostic, Related, Span
-from fleet.rules.registry import catalogue
+from fleet.rules.registry import rule_of
 from fleet.rules.syntax import invalid_toml
 
 _TWICE = ("overwrite a value", "twice", "mutate immutable", "already defined")
@@ -56,6 +56,6 @@ def lines_of(text: str, line: int) -> str:
 
 def _invalid(reason: str, line: int, column: int, text: str = "") -> Diagnostic:
     finding = invalid_toml(reason[:1].lower() + reason[1:], text, column)
-    rule = catalogue()[finding.code]
+    rule = rule_of(finding.code)
     span = Span(line, column, line, column + 1)
     return Diagnostic(rule.code, rule.name, rule.severity, finding.message, "", span, help=finding.help)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fleet.broker_url.masking import MASK
 from fleet.config import known
 from fleet.config.document import Document
 from fleet.config.guesses import guess
@@ -18,7 +17,6 @@ from fleet.config.mistakes import mistakes
 from fleet.config.toml import to_toml
 from fleet.config.units import parse_duration, parse_size
 from fleet.config.unnamed import give_names
-from fleet.diagnostics.masking import is_secret_name
 from fleet.rules.finding import Change, Finding, KeyPath, Step
 from fleet.rules.syntax import bad_unit, invalid_value, missing_key, unknown_pool
 from fleet.rules.words import dotted
@@ -114,6 +112,9 @@ def _wrong_value(document: Document, kind: str, path: KeyPath, problem: Any) -> 
     safe = meant is not None and meant[1]
     advice = f"write {to_toml(meant[0])}" if meant else None
     text = _shown(shown)
+    from fleet.broker_url.masking import MASK
+    from fleet.diagnostics.masking import is_secret_name
+
     if any(is_secret_name(part) for part in path):
         text, advice = MASK, "write it as a text, in quotes" if meant and isinstance(meant[0], str) else None
     if kind == "pool":

@@ -11,7 +11,6 @@ from datetime import date, time
 from pathlib import Path
 from typing import Any
 
-from fleet.broker_url import amqp_parameters
 from fleet.config.envfile import EnvFileError, parse_env_file
 from fleet.config.model import Fleet, Queue, Schedule
 from fleet.config.source import Unreadable
@@ -99,6 +98,8 @@ def _heartbeat_seconds(url: str, otherwise: float) -> float:
     if not url.startswith("amqp"):
         return otherwise
     try:
+        from fleet.broker_url import amqp_parameters
+
         said = amqp_parameters.read(url).heartbeat_seconds
     except ValueError:
         return otherwise  # whoever connects says what is wrong

@@ -161,10 +161,28 @@ def on_request(
 @cache
 def catalogue() -> dict[str, Rule]:
     """Every rule by its code, in the order of codes."""
-    modules = [f"{subject}.{module}" for subject, names in SUBJECTS.items() for module in names]
-    for module in (*modules, *ON_REQUEST):
+    _rules_of_files()
+    for module in ON_REQUEST:
         importlib.import_module(f"fleet.rules.{module}")
     return dict(sorted(_RULES.items()))
+
+
+def rules_of_files() -> list[Rule]:
+    """Those that need no more than the file, in the order of codes."""
+    _rules_of_files()
+    return [each for _, each in sorted(_RULES.items()) if not each.on_request]
+
+
+def rule_of(code: str) -> Rule:
+    """Of a finding. Its module is there, since it has found something; no other is loaded for it."""
+    return _RULES.get(code) or catalogue()[code]
+
+
+@cache
+def _rules_of_files() -> None:
+    for subject, names in SUBJECTS.items():
+        for module in names:
+            importlib.import_module(f"fleet.rules.{subject}.{module}")
 
 
 def _add(entry: Rule) -> None:

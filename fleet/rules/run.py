@@ -8,7 +8,7 @@ from typing import Protocol
 from fleet.config.model import Fleet
 from fleet.machine import Machine
 from fleet.rules.finding import Finding, KeyPath
-from fleet.rules.registry import Rule, catalogue
+from fleet.rules.registry import Rule, rules_of_files
 
 
 class Doubts(Protocol):
@@ -20,7 +20,7 @@ class Doubts(Protocol):
 def run_rules(fleet: Fleet, machine: Machine, doubts: Doubts) -> Iterator[Finding]:
     """Every finding that does not rest on a stand-in. [machine] goes before what was measured."""
     machine = fleet.machine.over(machine)
-    for rule in catalogue().values():
+    for rule in rules_of_files():
         doubtful = _doubtful(doubts.poisoned, rule)
         if rule.check is None or doubtful is EVERYWHERE:
             continue

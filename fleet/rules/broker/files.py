@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fleet.broker_url.parts import family
 from fleet.config.model import Fleet
 from fleet.machine import Machine
 from fleet.rules.brokers import url_to_use
@@ -98,6 +97,8 @@ def broker_client_missing(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
     url = url_to_use(fleet)
     if url is None:
         return
+    from fleet.broker_url.parts import family
+
     needed, remedy = _CLIENTS.get(family(url).partition("+")[0], ((), ""))
     missing = [name for name in needed if name not in machine.modules]
     if missing:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from fleet.broker_url.mistakes import Kind, Mistake, mistakes
-from fleet.broker_url.parts import family
 from fleet.config.model import Fleet
 from fleet.diagnostics import Severity
 from fleet.machine import Machine
 from fleet.rules.brokers import is_decided_here, together, url_to_use
 from fleet.rules.finding import Finding, KeyPath, Part
 from fleet.rules.registry import rule
+
+if TYPE_CHECKING:
+    from fleet.broker_url.mistakes import Kind, Mistake
 
 _READS = ("broker.url", "broker.url_file", "broker.transport_options")
 
@@ -45,6 +47,10 @@ def unusable_broker_url(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
 
 
 def _of_one_process(url: str) -> str | None:
+    if not url:
+        return None
+    from fleet.broker_url.parts import family
+
     if family(url) == "memory":
         return "memory://"
     return "sqlite:///:memory:" if family(url) == "sqlite" and url.endswith("/:memory:") else None
@@ -95,9 +101,13 @@ def unknown_broker_option(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
 
 def _found(fleet: Fleet, kind: Kind) -> Iterator[Finding]:
     is_embedded = fleet.broker.url is None and not fleet.broker.url_file
+    if is_embedded and not fleet.broker.transport_options:
+        return  # before the imports
     url = "sqlite:///broker.db" if is_embedded else url_to_use(fleet)
     if url is None:
         return
+    from fleet.broker_url.mistakes import mistakes
+
     place: KeyPath = ("broker", "url_file" if fleet.broker.url_file else "url")
     found = []
     for mistake in mistakes(url, fleet.broker.transport_options):

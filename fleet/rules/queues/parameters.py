@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 
-from fleet.broker_url.amqp_parameters import EXAMPLES, Fault, faults, known, read
 from fleet.config.model import Fleet
 from fleet.machine import Machine
 from fleet.rules.brokers import AMQP, broker_kind, together
@@ -39,11 +38,15 @@ def amqp_url_parameter(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     url = fleet.broker.url
     if url is None or fleet.broker.url_file or broker_kind(fleet) != AMQP:
         return
+    from fleet.broker_url.amqp_parameters import faults
+
     found = [_finding(fault) for fault in sorted(faults(url), key=lambda fault: fault.harmless)]
     yield from together(fleet, ("broker", "url"), [*found, *_heartbeats(fleet, url)])
 
 
 def _finding(fault: Fault) -> Finding:
+    from fleet.broker_url.amqp_parameters import EXAMPLES, known
+
     guess = nearest(fault.name, known(), cutoff=0.75) if fault.harmless else None
     return Finding(
         ("broker", "url"),
@@ -60,6 +63,8 @@ def _finding(fault: Fault) -> Finding:
 
 def _heartbeats(fleet: Fleet, url: str) -> Iterator[Finding]:
     try:
+        from fleet.broker_url.amqp_parameters import read
+
         seconds = read(url).heartbeat_seconds
     except ValueError:
         return

@@ -6,9 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fleet.broker_url.masking import has_password
 from fleet.config.model import Fleet
-from fleet.diagnostics.masking import is_secret_name
 from fleet.machine import Machine
 from fleet.rules.files import absolute, readable_by_others
 from fleet.rules.finding import Finding, KeyPath
@@ -48,7 +46,7 @@ def password_in_file(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
         url_file = "/run/secrets/broker_url"
     """
     path: KeyPath = ("broker", "url")
-    if has_password(fleet.written(*path) or fleet.broker.url or ""):
+    if _has_password(fleet.written(*path) or fleet.broker.url or ""):
         yield Finding(
             path,
             "a password is written into the broker URL",
@@ -60,7 +58,7 @@ def password_in_file(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
         for name, value in settings.env.items():
             place: KeyPath = ("workers", group, "env", name)
             text = fleet.written(*place) or value
-            if _is_secret(name, text) or ("://" in text and has_password(text)):
+            if _is_secret(name, text) or ("://" in text and _has_password(text)):
                 yield Finding(
                     place,
                     f"a secret is written into the file: `{name}`",
@@ -74,7 +72,20 @@ def _is_secret(name: str, text: str) -> bool:
     is_plain = (
         not text or "${" in text or re.fullmatch(r"true|false|yes|no|on|off|[\d.]+", text, re.IGNORECASE)
     )
-    return not is_plain and bool(_WORDS.search(name)) and is_secret_name(name)
+    if is_plain or not _WORDS.search(name):
+        return False
+    from fleet.diagnostics.masking import is_secret_name
+
+    return is_secret_name(name)
+
+
+def _has_password(text: str) -> bool:
+    """As a URL has one."""
+    if not text:
+        return False
+    from fleet.broker_url.masking import has_password
+
+    return has_password(text)
 
 
 def _in_options(fleet: Fleet, path: KeyPath, options: Mapping[str, Any]) -> Iterator[Finding]:
