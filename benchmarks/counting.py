@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 
 from fleet.broker.delivery import Delivery
-from fleet.spec import BrokerSpec, WorkerLaunch, WorkerSpec
+from fleet.launch_specs import WorkerLaunch, WorkerSpec
+from fleet.spec import BrokerSpec
 from fleet.telemetry import RETRIED, SUCCEEDED
 from fleet.worker.outcome import Outcome
 from fleet.worker.settings import Settings

@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fleet.broker.open import open_store
-from fleet.spec import BrokerSpec, QueueSpec, RouteSpec, RoutingSpec, SchedulerLaunch, ScheduleSpec
+from fleet.launch_specs import SchedulerLaunch, ScheduleSpec
+from fleet.spec import BrokerSpec, QueueSpec, RouteSpec, RoutingSpec
 
 LATENESS_SECONDS = 30.0
 REST_SECONDS = 60.0

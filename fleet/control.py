@@ -18,7 +18,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from fleet.spec import LIVE_SETTINGS, Spec
+from fleet.launch_specs import LIVE_SETTINGS
+from fleet.spec import Spec
 
 __all__ = [
     "HEARTBEAT_SECONDS",

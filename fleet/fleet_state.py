@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 
+from fleet.launch_specs import BeatApp, ScheduleSpec, WorkerSpec
 from fleet.portable import portable_routing, portable_worker
-from fleet.spec import BeatApp, RoutingSpec, ScheduleSpec, Spec, WorkerSpec, later
+from fleet.spec import RoutingSpec, Spec, later
 
 DEFAULT_HISTORY_BYTES = 64 << 20
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import PurePath
 
-from fleet.spec import BrokerSpec, RoutingSpec, WorkerSpec
+from fleet.launch_specs import WorkerSpec
+from fleet.spec import BrokerSpec, RoutingSpec
 
 _SQLITE = "sqlite:///"
 

@@ -9,7 +9,6 @@ before and after they patch.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 # Category Cf as of Unicode 16, written out: it must not depend on the Python that runs.
@@ -62,10 +61,10 @@ def all_visible(value: Any) -> Any:
     return value
 
 
-_LINES = str.maketrans("\n\t", "  ")
+_LINES: dict[int, int] = str.maketrans("\n\t", "  ")
 
 
-def _is_plain(text: str, but_for: Mapping[int, str] | None = None) -> bool:
+def _is_plain(text: str, but_for: dict[int, int] | None = None) -> bool:
     """All of it ASCII that a terminal shows, `but_for` these."""
     return text.isascii() and (text.translate(but_for) if but_for else text).isprintable()
 

@@ -13,6 +13,7 @@ from tests.support import ROOT
 VALUES = {  # plain values and facts that several processes go by
     *(
         "spec",
+        "launch_specs",
         "statedir",
         "control",
         "fingerprint",
@@ -34,7 +35,8 @@ VALUES = {  # plain values and facts that several processes go by
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": {"tasks", "broker.delivery", "broker.router"},  # the public names; lazily
     "__main__": {"cli"},
-    "spec": {"slot_names", "pool_slots"},
+    "spec": set(),
+    "launch_specs": {"spec", "slot_names", "pool_slots"},
     "pool_slots": set(),
     "slot_names": set(),
     "duration_words": set(),
@@ -50,12 +52,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "host_labels": set(),
     "host_identity": set(),
     "pulse": set(),
-    "portable": {"spec"},
-    "fleet_state": {"spec", "portable"},
+    "portable": {"spec", "launch_specs"},
+    "fleet_state": {"spec", "launch_specs", "portable"},
     "release_link": {"statedir"},
     "visible": set(),
     "peers": set(),
-    "control": {"spec"},
+    "control": {"spec", "launch_specs"},
     "machine": set(),
     "protocol": set(),
     "broker_url": set(),
@@ -64,35 +66,64 @@ MAY_IMPORT: dict[str, set[str]] = {
     "otlp": set(),
     "telemetry": {"histogram"},
     "diagnostics": {"broker_url"},
-    "schedules": {"spec", "protocol"},  # pure: everybody who asks when something fires
+    "schedules": {"spec", "launch_specs", "protocol"},  # pure: everybody who asks when something fires
     # What a supervised process of its own needs to publish, and to remember that it has.
-    "scheduler": {"broker", "protocol", "schedules", "spec", "tasks", "visible", "instance", "prctl"},
+    "scheduler": {
+        "broker",
+        "protocol",
+        "schedules",
+        "spec",
+        "launch_specs",
+        "tasks",
+        "visible",
+        "instance",
+        "prctl",
+    },
     "rules": {
         *("config.model", "config.envfile", "config.toml", "diagnostics", "machine", "broker_url"),
         *("schedules.moments", "advice", "histogram"),
     },
     # A client of the controller's socket, and of the broker for what has failed for good.
     "dashboard": {
-        *("broker", "protocol", "spec", "statedir", "visible", "private_files", "log_files"),
+        *("broker", "protocol", "spec", "launch_specs", "statedir", "visible", "private_files", "log_files"),
     },
     "log_files": {"private_files", "slot_names"},
     "takeover": set(),  # pure: texts in, text out; nothing of a running fleet
     "view": {
         *("broker", "control", "controller.autoscale", "fleet_state"),
         # Its scheduler, told of as the controller tells of one.
-        *("controller.observed.schedules", "controller.metrics", "prctl", "spec"),
+        *("controller.observed.schedules", "controller.metrics", "prctl", "spec", "launch_specs"),
     },
     "advice": {"duration_words", "histogram"},  # pure: measurements in, advice out
-    "bench": {"advice", "spec", "control", "telemetry", "broker", "protocol", "tasks"},
+    "bench": {"advice", "spec", "launch_specs", "control", "telemetry", "broker", "protocol", "tasks"},
     "export": {"config.model", "diagnostics", "broker_url", "rules.finding"},
     "config": {
-        *("rules", "diagnostics", "machine", "spec", "statedir", "broker_url", "working_folder"),
+        *(
+            "rules",
+            "diagnostics",
+            "machine",
+            "spec",
+            "launch_specs",
+            "statedir",
+            "broker_url",
+            "working_folder",
+        ),
         *("schedules.moments", "pool_slots", "fleet_state", "host_labels"),
     },
     "broker": {"config.model", "protocol", "spec", "broker_url", "clock", "instance"},
-    "tasks": {"broker", "protocol", "config", "diagnostics", "spec", "clock"},
+    "tasks": {"broker", "protocol", "config", "diagnostics", "spec", "launch_specs", "clock"},
     "worker": {
-        *("broker", "protocol", "tasks", "spec", "control", "visible", "early_signals", "clock"),
+        *(
+            "broker",
+            "protocol",
+            "tasks",
+            "spec",
+            "launch_specs",
+            "control",
+            "visible",
+            "early_signals",
+            "clock",
+        ),
         "instance",
         *("telemetry", "histogram"),
         "prctl",
@@ -100,6 +131,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "supervisor": {
         "spec",
+        "launch_specs",
         "slot_names",
         "prctl",
         "statedir",
@@ -110,7 +142,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     # What a worker runs of a Celery app; the worker finds it by name, and nobody imports it.
     "celery": {
-        *("broker.delivery", "broker.reposting", "protocol", "worker", "spec", "clock", "kombu"),
+        *(
+            "broker.delivery",
+            "broker.reposting",
+            "protocol",
+            "worker",
+            "spec",
+            "launch_specs",
+            "clock",
+            "kombu",
+        ),
         "schedules.app_schedules",
     },
     "controller": {
@@ -121,7 +162,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "simulation": {
         *("fleet_state", "controller.autoscale.decision", "controller.autoscale.room"),
         *("controller.autoscale.need", "controller.autoscale.slots", "controller.autoscale.why"),
-        *("config.units", "spec", "schedules", "duration_words"),
+        *("config.units", "spec", "launch_specs", "schedules", "duration_words"),
     },
     "cli": {
         *("config", "rules", "diagnostics", "machine", "broker", "broker_url", "tasks", "protocol"),

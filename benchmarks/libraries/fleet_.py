@@ -29,7 +29,8 @@ def close() -> None:
 
 def launch(folder: Path, app: str = APP) -> Path:
     """Write the file that `python -m fleet.worker` reads. By BENCH_POOL, BENCH_CONCURRENCY and others."""
-    from fleet.spec import BrokerSpec, QueueSpec, RouteSpec, RoutingSpec, WorkerLaunch, WorkerSpec
+    from fleet.launch_specs import WorkerLaunch, WorkerSpec
+    from fleet.spec import BrokerSpec, QueueSpec, RouteSpec, RoutingSpec
 
     queue = QueueSpec(os.environ["BENCH_QUEUE"])
     broker = BrokerSpec(os.environ["BENCH_BROKER"])

@@ -21,7 +21,8 @@ from typing import Any
 
 from fleet.advice.measured import PoolSetting
 from fleet.control import NEW_FIELDS, Command, Report, read_report
-from fleet.spec import BrokerSpec, QueueSpec, RouteSpec, RoutingSpec, WorkerLaunch, WorkerSpec
+from fleet.launch_specs import WorkerLaunch, WorkerSpec
+from fleet.spec import BrokerSpec, QueueSpec, RouteSpec, RoutingSpec
 from fleet.telemetry import STATISTICS, WorkerAnswer, is_telemetry, read_line
 
 QUEUE = "bench"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from fleet.advice.measured import Alone, Cell, PoolSetting, delayed_in_tasks
 from fleet.bench.bench_worker import BenchFailed, BenchWorker, bench_spec
 from fleet.bench.process_facts import ProcessFacts, cpu_times, idle_part, of_session
-from fleet.spec import WorkerSpec
+from fleet.launch_specs import WorkerSpec
 
 START_SECONDS = 30.0
 _LOOK_SECONDS = 0.05

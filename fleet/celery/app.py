@@ -15,7 +15,7 @@ from fleet.celery.policies import own_of
 from fleet.celery.runner import CeleryRunner
 from fleet.celery.stand_in import WorkerStandIn, node_name
 from fleet.celery.tracing import build_tracers
-from fleet.spec import celery_entries
+from fleet.launch_specs import celery_entries
 from fleet.worker.app import AppSpec, NativeApp
 from fleet.worker.errors import BootFailed
 from fleet.worker.execution import RunOptions, Target

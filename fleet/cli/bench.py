@@ -94,9 +94,9 @@ def _benches(fleet: Fleet, given: dict[str, Any]) -> list[Bench]:
     from fleet.bench.bench_run import Bench
     from fleet.bench.measuring import Subject
     from fleet.config.resolve_groups import worker_spec
+    from fleet.launch_specs import celery_entries
     from fleet.machine import this_machine
     from fleet.rules.app import queues_of
-    from fleet.spec import celery_entries
 
     if celery_entries(fleet.project.app):
         raise Failure(

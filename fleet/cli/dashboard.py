@@ -14,7 +14,7 @@ from fleet.cli.exits import Exit
 from fleet.cli.options import Failure, env_option, file_option
 
 if TYPE_CHECKING:
-    from fleet.spec import DashboardLaunch
+    from fleet.launch_specs import DashboardLaunch
     from fleet.statedir import StateDir
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -86,7 +86,7 @@ def _running(file: Path | None, env: str | None) -> tuple[DashboardLaunch, State
     """Raises Failure when there is no dashboard."""
     from fleet.cli.file.locate import locate
     from fleet.cli.running.api_client import status_if_answering
-    from fleet.spec import DashboardLaunch
+    from fleet.launch_specs import DashboardLaunch
 
     path, state = locate(file, env)
     status = status_if_answering(state)

@@ -16,7 +16,7 @@ from fleet.cli.running.commands import duration, for_option, reason_option, unan
 from fleet.visible import visible
 
 if TYPE_CHECKING:
-    from fleet.spec import ScheduleSpec
+    from fleet.launch_specs import ScheduleSpec
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

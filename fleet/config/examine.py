@@ -15,7 +15,6 @@ from fleet.config.toml11 import newer_syntax
 from fleet.config.variables import expand
 from fleet.diagnostics import Diagnostic
 from fleet.machine import Machine
-from fleet.rules.app import is_echo
 from fleet.rules.finding import Finding
 from fleet.rules.registry import rule_of
 from fleet.rules.run import run_rules
@@ -49,6 +48,8 @@ def examine(
     if fleet and circumstances.rules:
         findings += run_rules(fleet, circumstances.machine, document)
     if fleet and circumstances.ask and not document.poisoned:
+        from fleet.rules.app import is_echo
+
         asked = list(circumstances.ask(fleet))
         findings = [finding for finding in findings if not is_echo(finding, asked)] + asked
     located = []

@@ -9,7 +9,6 @@ import tomli
 from fleet.config.document import Document
 from fleet.config.source import Source
 from fleet.config.spans import Spans, scan
-from fleet.config.wrong_text import open_text, position, twice
 from fleet.diagnostics import Diagnostic, Related, Span
 from fleet.rules.registry import rule_of
 from fleet.rules.syntax import invalid_toml
@@ -36,6 +35,8 @@ def parse(source: Source) -> Parsed | Diagnostic:
 
 def _located(text: str, error: tomli.TOMLDecodeError) -> Diagnostic:
     """Where the mistake was made, which is often before the place where the parser saw it."""
+    from fleet.config.wrong_text import open_text, position, twice
+
     opened = open_text(text)
     if opened is not None and opened < error.pos:
         line, column = position(text, opened)

@@ -9,13 +9,15 @@ import os
 from dataclasses import dataclass
 from datetime import date, time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fleet.config.envfile import EnvFileError, parse_env_file
 from fleet.config.model import Fleet, Queue, Schedule
 from fleet.config.source import Unreadable
-from fleet.spec import BrokerSpec, QueueSpec, RouteSpec, RoutingSpec, ScheduleSpec
+from fleet.spec import BrokerSpec, QueueSpec, RouteSpec, RoutingSpec
 from fleet.statedir import StateDir
+
+if TYPE_CHECKING:
+    from fleet.launch_specs import ScheduleSpec
 
 
 def state_dir(fleet: Fleet) -> StateDir:
@@ -38,6 +40,8 @@ def schedules(fleet: Fleet) -> tuple[ScheduleSpec, ...]:
 
 
 def schedule_spec(fleet: Fleet, schedule: Schedule) -> ScheduleSpec:
+    from fleet.launch_specs import ScheduleSpec
+
     return ScheduleSpec(
         name=schedule.called,
         task=schedule.task,
@@ -140,6 +144,8 @@ def pythonpath(fleet: Fleet) -> tuple[str, ...]:
 def env_file(fleet: Fleet) -> dict[str, str]:
     if not fleet.project.env_file:
         return {}
+    from fleet.config.envfile import EnvFileError, parse_env_file
+
     path = absolute(fleet, fleet.project.env_file)
     try:
         return parse_env_file(_read(path, "fleet.env_file"))

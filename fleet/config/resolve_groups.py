@@ -13,8 +13,9 @@ from fleet.config.model import Fleet, WorkerGroup
 from fleet.config.resolve import broker, env_file, pythonpath, queue_spec, routing, schedules, state_dir
 from fleet.fleet_state import AlertSettings, Autoscale, Dashboard, FleetState, Group, RolloutPolicy
 from fleet.host_labels import this_host
+from fleet.launch_specs import WorkerSpec, celery_entries
 from fleet.machine import Machine, this_machine
-from fleet.spec import QueueSpec, WorkerSpec, celery_entries
+from fleet.spec import QueueSpec
 
 
 def fleet_state(fleet: Fleet, *, machine: Machine | None = None) -> FleetState:

@@ -16,7 +16,7 @@ import uvicorn
 from fleet.dashboard.application import application
 from fleet.dashboard.bulk import BulkJobs
 from fleet.dashboard.gate import RequestGate
-from fleet.spec import DashboardLaunch, Exit
+from fleet.launch_specs import DashboardLaunch, Exit
 from fleet.statedir import StateDir
 
 _SHUTDOWN_SECONDS = 1

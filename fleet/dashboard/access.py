@@ -12,7 +12,7 @@ from starlette.requests import Request
 from fleet.dashboard.attempts import Attempts
 from fleet.dashboard.gate import Proxies, listens_on_loopback
 from fleet.dashboard.tokens import Token, TokenFile, use_code
-from fleet.spec import DashboardLaunch
+from fleet.launch_specs import DashboardLaunch
 from fleet.statedir import StateDir
 
 COOKIE = "fleet_session"

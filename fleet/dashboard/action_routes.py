@@ -19,7 +19,7 @@ from fleet.dashboard.request_body import object_of, text_of
 from fleet.dashboard.shown import shown
 from fleet.dashboard.tokens import SESSION_SECONDS
 from fleet.dashboard.view_routes import ViewRoutes
-from fleet.spec import DashboardLaunch
+from fleet.launch_specs import DashboardLaunch
 
 COMMANDS = frozenset({"scale", "drain", "pause", "resume", "restart"})
 SCHEDULE_VERBS = frozenset({"run", "pause", "resume"})

@@ -20,7 +20,7 @@ from fleet.dashboard.controller_client import ControllerClient
 from fleet.dashboard.dead_routes import DeadRoutes
 from fleet.dashboard.gate import RequestGate
 from fleet.dashboard.view_routes import ViewRoutes
-from fleet.spec import DashboardLaunch
+from fleet.launch_specs import DashboardLaunch
 from fleet.statedir import StateDir
 
 _KINDS = {

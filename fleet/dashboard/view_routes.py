@@ -18,8 +18,8 @@ from starlette.routing import Route
 from fleet.dashboard.access import Access, Person
 from fleet.dashboard.controller_client import ControllerClient, ControllerGone, Shared
 from fleet.dashboard.shown import shown
+from fleet.launch_specs import DashboardLaunch
 from fleet.log_files import last_lines, select
-from fleet.spec import DashboardLaunch
 from fleet.statedir import StateDir
 
 PASSED = (

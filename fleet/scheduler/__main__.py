@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from fleet.broker.delivery import BrokerUnavailable
+from fleet.launch_specs import Exit, SchedulerLaunch
 from fleet.prctl import PARENT_VARIABLE, signal_when_parent_dies
 from fleet.scheduler.beat_app import LoadedApp
 from fleet.scheduler.books import Book, open_book
@@ -19,7 +20,6 @@ from fleet.scheduler.known import KnownFile
 from fleet.scheduler.log import Log
 from fleet.scheduler.loop import Plan, Scheduler
 from fleet.scheduler.messages import Messages
-from fleet.spec import Exit, SchedulerLaunch
 
 _LONGEST_BACKOFF_SECONDS = 5.0
 _RELOAD_SECONDS = 30.0  # an app that could not be loaded may need something that is there by then

@@ -7,10 +7,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
+from fleet.launch_specs import BeatApp
 from fleet.scheduler.lease import Lease
 from fleet.scheduler.log import Log
 from fleet.schedules.app_schedules import AppSchedule
-from fleet.spec import BeatApp
 
 _SCHEDULE = "fleet.celery.beat_schedule"
 _SERVICE = "fleet.celery.beat_service"

@@ -12,10 +12,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from fleet.launch_specs import ScheduleSpec
 from fleet.schedules.app_schedules import AppSchedule
 from fleet.schedules.moments import upcoming
 from fleet.schedules.notes import timing_of
-from fleet.spec import ScheduleSpec
 
 _COMING = 5
 _LEAST_SECONDS = 1.0  # between two writings

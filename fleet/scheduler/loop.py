@@ -14,6 +14,7 @@ from typing import Any
 from fleet.broker.delivery import BrokerUnavailable, Delivery, MessageTooLarge, Posting
 from fleet.broker.notes import Entry, Written
 from fleet.broker.router import Unroutable
+from fleet.launch_specs import ScheduleSpec
 from fleet.scheduler import lease
 from fleet.scheduler.beat_app import LoadedApp
 from fleet.scheduler.books import Book
@@ -32,7 +33,6 @@ from fleet.schedules.notes import (
 )
 from fleet.schedules.order_effects import changed_by, nothing
 from fleet.schedules.orders import read_order
-from fleet.spec import ScheduleSpec
 from fleet.tasks.sending import UnknownQueue
 
 LONGEST_WAIT_SECONDS = 5.0

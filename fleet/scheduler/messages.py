@@ -9,11 +9,12 @@ from fleet.broker.delivery import MessageTooLarge, Posting
 from fleet.broker.notes import orders_queue
 from fleet.broker.redis.keys import urgency
 from fleet.broker.urls import scheme
+from fleet.launch_specs import ScheduleSpec
 from fleet.protocol import Call, Encoded
 from fleet.schedules.app_schedules import AppSchedule
 from fleet.schedules.notes import Run
 from fleet.schedules.orders import HEADER, Origin
-from fleet.spec import QueueSpec, RoutingSpec, ScheduleSpec
+from fleet.spec import QueueSpec, RoutingSpec
 from fleet.tasks.routing import from_spec
 from fleet.tasks.send_options import SendOptions
 from fleet.tasks.sending import destination, posting, posting_of

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from fleet.spec import ScheduleSpec
+from fleet.launch_specs import ScheduleSpec
 
 if TYPE_CHECKING:
     from fleet.protocol import Encoded

@@ -7,9 +7,9 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from fleet.launch_specs import ScheduleSpec
 from fleet.schedules.moments import SECOND, after, latest, upcoming
 from fleet.schedules.notes import End, Note, Run, timing_of
-from fleet.spec import ScheduleSpec
 
 ON_TIME = 15 * SECOND
 """What is later than this was missed, and `catch_up` says what becomes of it. A restart does not take as long."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields, replace
 
+from fleet.launch_specs import ScheduleSpec
 from fleet.schedules.app_schedules import AppSchedule, Ticks
 from fleet.schedules.moments import Timing
-from fleet.spec import ScheduleSpec, Spec
+from fleet.spec import Spec
 
 OFF = "off"
 """The rule of a schedule that is disabled or no longer in the file: what comes due meanwhile is not missed."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from fleet.launch_specs import ScheduleSpec
 from fleet.schedules.due import next_runs
-from fleet.spec import ScheduleSpec
 
 Arrival = tuple[float, str, float]
 """When, in which queue, and how long its task takes."""

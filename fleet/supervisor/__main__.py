@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from fleet.spec import ProgramSpec
+from fleet.launch_specs import ProgramSpec
 from fleet.statedir import StateDir
 from fleet.supervisor.companion import Companion
 from fleet.supervisor.engine import EngineError, run

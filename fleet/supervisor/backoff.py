@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fleet.spec import Exit
+from fleet.launch_specs import Exit
 
 HEALTHY_SECONDS = 10.0
 """Who lived this long has no crashes behind it."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fleet.launch_specs import ProgramSpec
 from fleet.slot_names import full_name
-from fleet.spec import ProgramSpec, Spec
+from fleet.spec import Spec
 from fleet.supervisor import rpc_call
 from fleet.supervisor.rpc_call import CallRefused
 

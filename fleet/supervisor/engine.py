@@ -10,8 +10,8 @@ from contextlib import suppress
 from supervisor.medusa import asyncore_25 as asyncore
 from supervisor.supervisord import Supervisor
 
+from fleet.launch_specs import ProgramSpec
 from fleet.private_files import open_private
-from fleet.spec import ProgramSpec
 from fleet.statedir import StateDir
 from fleet.supervisor import lock, plugin
 from fleet.supervisor.companion import Companion

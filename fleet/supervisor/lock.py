@@ -6,7 +6,6 @@ import fcntl
 import os
 import time
 
-from fleet.private_files import open_private
 from fleet.statedir import StateDir
 
 _TRIES = 5
@@ -25,6 +24,8 @@ def take(state: StateDir) -> int:
     """The descriptor that holds the lock; keep it open. The state directory must exist. Raises
     AlreadyRunning.
     """
+    from fleet.private_files import open_private  # not loaded by who only looks
+
     fd = open_private(state.lock, os.O_RDWR | os.O_CREAT)
     # More than once: somebody may be just looking, see `holder`.
     for _ in range(_TRIES):

@@ -21,7 +21,7 @@ from supervisor import events
 from supervisor.states import SupervisorStates
 from supervisor.xmlrpc import Faults, RPCError
 
-from fleet.spec import ProgramSpec
+from fleet.launch_specs import ProgramSpec
 from fleet.supervisor.long_polls import LongPolls
 from fleet.supervisor.notify import Notifier
 from fleet.supervisor.options import EngineOptions

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from supervisor.options import ProcessGroupConfig
 from supervisor.states import STOPPED_STATES
 
-from fleet.spec import ProgramSpec
+from fleet.launch_specs import ProgramSpec
 from fleet.supervisor import settings
 from fleet.supervisor.client import Snapshot
 from fleet.supervisor.process import NEVER, ManagedProcess

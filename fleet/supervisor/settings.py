@@ -11,7 +11,7 @@ from supervisor.datatypes import RestartUnconditionally
 from supervisor.dispatchers import PInputDispatcher
 from supervisor.options import ProcessConfig
 
-from fleet.spec import ProgramSpec
+from fleet.launch_specs import ProgramSpec
 from fleet.supervisor.output import Output
 from fleet.supervisor.process import ManagedProcess
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from fleet import prctl
-from fleet.spec import Exit, ProgramSpec
+from fleet.launch_specs import Exit, ProgramSpec
 
 _MOST_CAPABILITIES = 64  # two words in the kernel
 _FOR_ALL = frozenset(

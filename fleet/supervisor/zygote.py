@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from supervisor.medusa import asyncore_25 as asyncore
 
-from fleet.spec import ProgramSpec
+from fleet.launch_specs import ProgramSpec
 from fleet.supervisor import spawn
 from fleet.supervisor.ended import Reaped
 from fleet.visible import visible

@@ -20,7 +20,7 @@ import traceback
 from pathlib import Path
 from typing import IO, Any
 
-from fleet.spec import celery_entries
+from fleet.launch_specs import celery_entries
 
 
 def main(answers: str, cord: str, question: str) -> None:

@@ -17,8 +17,8 @@ from typing import Any
 from fleet.controller.metrics.metric_values import Number, of_schedules
 from fleet.controller.observed.schedules import read_known, schedules_status, with_app, with_next
 from fleet.fleet_state import FleetState
+from fleet.launch_specs import SchedulerLaunch
 from fleet.prctl import PARENT_VARIABLE
-from fleet.spec import SchedulerLaunch
 
 _STOP_SECONDS = 8.0
 _LONGEST_PAUSE_SECONDS = 30.0

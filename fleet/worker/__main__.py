@@ -13,7 +13,7 @@ from fleet.early_signals import end_at_once_as_process_1
 if __name__ == "__main__":
     end_at_once_as_process_1()  # until the watchdog hears them
 
-from fleet.spec import Exit, WorkerLaunch
+from fleet.launch_specs import Exit, WorkerLaunch
 from fleet.worker import monkey
 from fleet.worker.errors import BootFailed
 from fleet.worker.own_files import seen_by_all

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from fleet import tasks
 from fleet.broker.delivery import Delivery
-from fleet.spec import Spec, WorkerLaunch, celery_entries
+from fleet.launch_specs import WorkerLaunch, celery_entries
+from fleet.spec import Spec
 from fleet.tasks import hooks
 from fleet.tasks.task import is_async
 from fleet.worker import task_logs

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from fleet.broker.delivery import Delivery
 from fleet.broker.queue_order import QueueOrder
-from fleet.spec import WorkerSpec
+from fleet.launch_specs import WorkerSpec
 
 
 class Backlog:

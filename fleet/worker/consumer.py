@@ -14,7 +14,7 @@ from functools import partial
 from fleet.broker.delivery import Delivery
 from fleet.broker.loop_lock import LoopLock
 from fleet.clock import time
-from fleet.spec import Exit
+from fleet.launch_specs import Exit
 from fleet.worker.connection import BATCH_SECONDS
 from fleet.worker.context import LoopContext
 from fleet.worker.orders import Order, Orders

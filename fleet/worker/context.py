@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fleet.spec import WorkerLaunch
+from fleet.launch_specs import WorkerLaunch
 from fleet.worker.connection import BrokerConnection
 from fleet.worker.log import Log
 from fleet.worker.prefetch import Prefetch

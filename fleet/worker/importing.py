@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
-from fleet.spec import module_of
+from fleet.launch_specs import module_of
 from fleet.worker.errors import BootFailed
 
 

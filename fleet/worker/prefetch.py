@@ -6,7 +6,7 @@ much that should be depends on how long tasks take, which is observed. `ahead` i
 
 from __future__ import annotations
 
-from fleet.spec import WorkerSpec
+from fleet.launch_specs import WorkerSpec
 
 # Work taken ahead is to last that long. A delivery is there after about a millisecond; the rest is for a busy
 # broker. It is also the longest that anybody waits for work which lies here.

@@ -10,7 +10,7 @@ docs/decisions/0052.
 from __future__ import annotations
 
 from fleet.broker.delivery import Delivery
-from fleet.spec import WorkerSpec
+from fleet.launch_specs import WorkerSpec
 from fleet.worker.headers import attempts_of
 
 # What was set aside waits for a moment in which the worker has nothing else; no longer than this, then one is made.

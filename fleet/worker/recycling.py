@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from fleet.spec import WorkerSpec
+from fleet.launch_specs import WorkerSpec
 
 # A process that is younger is not replaced for its memory or its age: where a limit is below what the app
 # needs just to be there, replacing would never end, and nothing else be done.

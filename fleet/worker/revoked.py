@@ -16,7 +16,7 @@ from typing import Any
 
 from fleet.broker.delivery import Delivery
 from fleet.clock import time
-from fleet.spec import WorkerLaunch
+from fleet.launch_specs import WorkerLaunch
 from fleet.worker.log import Log
 
 MOST = 50_000

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fleet import instance
 from fleet.clock import time
-from fleet.spec import WorkerLaunch
+from fleet.launch_specs import WorkerLaunch
 from fleet.worker import stacks, stdio, unpatched
 from fleet.worker.answering import Answers
 from fleet.worker.app import App, NativeApp, app_spec, open_app, refuse_coroutines

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from fleet.control import LIVE_SETTINGS
-from fleet.spec import WorkerLaunch
+from fleet.launch_specs import WorkerLaunch
 
 _MAY_BE_NONE = frozenset(
     {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fleet.broker.delivery import BrokerUnavailable, Death, Delivery
 from fleet.broker.reposting import AGAIN_HEADER, CRASHES_HEADER
 from fleet.clock import time
-from fleet.spec import WorkerSpec
+from fleet.launch_specs import WorkerSpec
 from fleet.telemetry import EXPIRED, FAILED, LOST, REJECTED, RETRIED, SUCCEEDED
 from fleet.worker import failure, quarantine, scheduled
 from fleet.worker.context import LoopContext

@@ -16,7 +16,7 @@ from typing import Any
 
 from fleet.clock import time
 from fleet.control import HEARTBEAT_SECONDS, NEW_FIELDS, QUIET_HEARTBEATS, Command, Report
-from fleet.spec import Exit
+from fleet.launch_specs import Exit
 from fleet.telemetry import STATISTICS, WorkerAnswer
 from fleet.worker import stacks, unpatched
 from fleet.worker.control_client import ControlClient

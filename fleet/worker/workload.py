@@ -8,7 +8,7 @@ from functools import partial
 
 from fleet.broker.delivery import Delivery
 from fleet.clock import time
-from fleet.spec import WorkerSpec
+from fleet.launch_specs import WorkerSpec
 from fleet.worker import health
 from fleet.worker.backlog import make_backlog
 from fleet.worker.context import LoopContext

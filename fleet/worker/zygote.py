@@ -19,8 +19,8 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
+from fleet.launch_specs import Exit, Preload
 from fleet.prctl import signal_when_parent_dies
-from fleet.spec import Exit, Preload
 from fleet.worker.errors import BootFailed
 from fleet.worker.importing import import_app
 

@@ -11,8 +11,8 @@ from typing import Any
 from fleet.broker.redis.keys import Keys
 from fleet.broker.topology import delay_queue, due_queue, suspects_queue
 from fleet.cli.exits import Exit as CommandExit
+from fleet.launch_specs import Exit as WorkerExit
 from fleet.program_labels import CONTROLLER, WorkerLabels
-from fleet.spec import Exit as WorkerExit
 from fleet.statedir import StateDir
 from tests.support import ROOT
 

@@ -7,7 +7,7 @@ import importlib
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ def words(code: Path) -> dict[str, Any]:
         **{name: sorted(set(_said(trees, pattern))) for name, pattern in WORDS.items()},
         "specs": dict(_specs(trees)),
         "exit codes of commands": _codes("fleet.cli.exits"),
-        "exit codes of workers": _codes("fleet.spec"),
+        "exit codes of workers": _codes("fleet.launch_specs", "fleet.spec"),
         "state directory": _names_in_state_directory(),
         "redis keys": _redis_keys(),
     }
@@ -47,8 +47,8 @@ def _specs(trees: list[ast.Module]) -> Iterator[tuple[str, list[str]]]:
                 )
 
 
-def _codes(module: str) -> dict[str, int]:
-    values: dict[str, int] = vars(importlib.import_module(module).Exit)
+def _codes(*modules: str) -> dict[str, int]:
+    values: dict[str, int] = vars(_first_of(modules).Exit)
     return {name: code for name, code in values.items() if name.isupper()}
 
 
@@ -67,7 +67,7 @@ def _redis_keys() -> list[str]:
     return sorted([*(getattr(keys, name) for name in names), *made])
 
 
-def _first_of(modules: list[str]) -> Any:
+def _first_of(modules: Sequence[str]) -> Any:
     for name in modules[:-1]:
         try:
             return importlib.import_module(name)

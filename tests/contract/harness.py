@@ -19,8 +19,9 @@ from fleet.broker.consumer import Subscription
 from fleet.broker.delivery import Delivery, Posting
 from fleet.broker.link import Link
 from fleet.broker.open import open_dead_letters, open_publisher
+from fleet.launch_specs import WorkerLaunch, WorkerSpec
 from fleet.protocol import Call, Encoded, encode
-from fleet.spec import BrokerSpec, QueueSpec, RoutingSpec, WorkerLaunch, WorkerSpec
+from fleet.spec import BrokerSpec, QueueSpec, RoutingSpec
 from fleet.worker.headers import attempts_of
 from tests.conftest import Broker
 from tests.support import ROOT, alive, descendants, eventually, unique

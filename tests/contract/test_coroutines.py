@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from fleet.control import NEW_FIELDS
-from fleet.spec import Exit, RouteSpec, RoutingSpec
+from fleet.launch_specs import Exit
+from fleet.spec import RouteSpec, RoutingSpec
 from tests.conftest import make_broker
 from tests.contract.controller import Controller
 from tests.contract.harness import Mailbox, Worker

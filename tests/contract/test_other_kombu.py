@@ -17,7 +17,7 @@ from unittest import mock
 
 import pytest
 
-from fleet.spec import WorkerLaunch
+from fleet.launch_specs import WorkerLaunch
 from fleet.worker import run
 from fleet.worker.connection import BrokerConnection
 from fleet.worker.consumer import Consumer

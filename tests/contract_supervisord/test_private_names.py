@@ -126,7 +126,7 @@ def test_the_main_loop_serves_the_asyncore_map() -> None:
 
 
 def test_process_config_takes_the_parameters_that_we_give() -> None:
-    from fleet.spec import ProgramSpec
+    from fleet.launch_specs import ProgramSpec
     from fleet.supervisor.settings import _parameters
 
     spec = ProgramSpec("g", "n", ("/bin/true",), "/", {}, "/tmp/x.log")

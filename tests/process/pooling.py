@@ -16,8 +16,9 @@ from typing import Any
 from fleet.broker.delivery import Delivery
 from fleet.broker.loop_lock import LoopLock
 from fleet.broker.waiting import wait_readable
+from fleet.launch_specs import WorkerLaunch, WorkerSpec
 from fleet.protocol import Call, encode
-from fleet.spec import BrokerSpec, WorkerLaunch, WorkerSpec
+from fleet.spec import BrokerSpec
 from fleet.worker.app import NativeApp, app_spec
 from fleet.worker.log import Log
 from fleet.worker.outcome import Outcome

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from fleet.spec import ProgramSpec
+from fleet.launch_specs import ProgramSpec
 from fleet.statedir import StateDir
 from fleet.supervisor.client import Program, Snapshot, SupervisorClient, SupervisorUnavailable
 from tests.support import ROOT, alive, descendants, eventually

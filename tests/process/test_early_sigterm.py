@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.spec import BrokerSpec, QueueSpec, WorkerLaunch, WorkerSpec
+from fleet.launch_specs import WorkerLaunch, WorkerSpec
+from fleet.spec import BrokerSpec, QueueSpec
 from tests.support import ROOT, eventually, marked, unique
 
 pytestmark = pytest.mark.process

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fleet.spec import Exit
+from fleet.launch_specs import Exit
 from fleet.supervisor.client import CallRefused
 from tests.process.supervising import SLEEP, Supervised, python, supervised
 from tests.support import alive, eventually

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.spec import BrokerSpec, Exit, QueueSpec, WorkerLaunch, WorkerSpec
+from fleet.launch_specs import Exit, WorkerLaunch, WorkerSpec
+from fleet.spec import BrokerSpec, QueueSpec
 from tests.support import ROOT
 
 pytestmark = pytest.mark.process

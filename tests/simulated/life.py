@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from fleet.broker.consumer import Subscription
 from fleet.broker.link import Link
-from fleet.spec import WorkerLaunch, WorkerSpec
+from fleet.launch_specs import WorkerLaunch, WorkerSpec
 from fleet.worker.connection import BrokerConnection
 from fleet.worker.consumer import Consumer
 from fleet.worker.context import LoopContext

@@ -6,7 +6,7 @@ from collections import deque
 from functools import partial
 
 from fleet.broker.delivery import Delivery
-from fleet.spec import WorkerSpec
+from fleet.launch_specs import WorkerSpec
 from fleet.worker.consumer import Consumer
 from fleet.worker.outcome import Outcome
 from fleet.worker.pools import Direct

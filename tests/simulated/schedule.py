@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 from fleet.broker.link import Delivery, Link
+from fleet.launch_specs import WorkerSpec
 from fleet.protocol import Encoded
-from fleet.spec import WorkerSpec
 from fleet.worker import connection as connections
 from fleet.worker.reactor import Reactor
 from tests.simulated.backend import Backend

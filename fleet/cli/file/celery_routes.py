@@ -13,8 +13,8 @@ def celery_queue(file: Path | None, env: str | None, task: str) -> str | None:
     fleet = load_fleet(file, env)
     from fleet.cli.file.app_inventory import SECONDS, take_inventory
     from fleet.config.resolve import app_import
+    from fleet.launch_specs import celery_entries
     from fleet.rules.app import AppFailure
-    from fleet.spec import celery_entries
 
     if not celery_entries(fleet.project.app):
         return None

@@ -16,8 +16,8 @@ from fleet import program_labels
 from fleet.cli.exits import Exit
 from fleet.cli.options import Failure
 from fleet.host_labels import VARIABLE
+from fleet.launch_specs import ProgramSpec
 from fleet.log_files import select, sizes
-from fleet.spec import ProgramSpec
 from fleet.statedir import StateDir
 from fleet.supervisor.client import SupervisorClient, SupervisorUnavailable
 

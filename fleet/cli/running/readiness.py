@@ -10,7 +10,7 @@ from fleet import program_labels
 from fleet.cli.exits import Exit
 from fleet.cli.options import Failure
 from fleet.cli.running.api_client import status_if_answering
-from fleet.spec import Exit as ProgramExit
+from fleet.launch_specs import Exit as ProgramExit
 from fleet.statedir import StateDir
 from fleet.supervisor.client import Program, SupervisorClient, SupervisorUnavailable
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from fleet.cli.exits import Exit
 from fleet.cli.options import Failure
-from fleet.spec import ScheduleSpec
+from fleet.launch_specs import ScheduleSpec
 
 Coming = tuple[int, ScheduleSpec]
 """When it is sent, in milliseconds since 1970."""

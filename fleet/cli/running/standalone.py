@@ -15,7 +15,7 @@ from fleet.slot_names import slot_name
 
 if TYPE_CHECKING:
     from fleet.config.model import Fleet
-    from fleet.spec import WorkerSpec
+    from fleet.launch_specs import WorkerSpec
 
 _DEFAULT_LISTEN = ":8788"
 
@@ -46,7 +46,7 @@ def become_worker(fleet: Fleet, group: str, replica: int, listen: str | None) ->
     from fleet.config.resolve import routing
     from fleet.config.resolve_groups import worker_spec
     from fleet.config.source import Unreadable
-    from fleet.spec import WorkerLaunch
+    from fleet.launch_specs import WorkerLaunch
 
     try:
         spec, rules = worker_spec(fleet, group), routing(fleet)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from fleet import program_labels
+from fleet.launch_specs import Exit
 from fleet.program_labels import WorkerLabels
-from fleet.spec import Exit
 from fleet.statedir import StateDir
 from fleet.supervisor.client import Program, Snapshot, SupervisorClient, SupervisorUnavailable
 

@@ -25,9 +25,9 @@ from fleet.controller.state.effective import effective_state
 from fleet.controller.state.overrides import Overrides, shown
 from fleet.controller.state.revisions import Revisions
 from fleet.fleet_state import FleetState, Group
+from fleet.launch_specs import WorkerLaunch
 from fleet.program_labels import WorkerLabels
 from fleet.slot_names import slot_name
-from fleet.spec import WorkerLaunch
 from fleet.supervisor.client import Snapshot
 
 _WELL = (State.READY, State.UNKNOWN, State.DRAINING)

@@ -18,8 +18,8 @@ from fleet.controller.reconciler import Reconciler
 from fleet.controller.state.overrides import LONGEST_SECONDS
 from fleet.duration_words import exactly
 from fleet.fleet_state import FleetState
+from fleet.launch_specs import ScheduleSpec
 from fleet.schedules.app_schedules import AppSchedule
-from fleet.spec import ScheduleSpec
 
 VERBS = frozenset({"run", "pause", "resume"})
 _HEARD_SECONDS = 4.0

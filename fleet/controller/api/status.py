@@ -22,7 +22,7 @@ from fleet.controller.rollout.group_plan import standing
 from fleet.controller.rollout.progress import RolloutView
 from fleet.controller.state.overrides import Overrides, shown
 from fleet.fleet_state import FleetState, Group
-from fleet.spec import Exit
+from fleet.launch_specs import Exit
 from fleet.supervisor.client import LastExit, Program
 
 SHOWN_AS = {

@@ -19,9 +19,9 @@ from fleet.controller.atomic_files import why, write_private
 from fleet.controller.log.failures import Failed
 from fleet.controller.rollout.plan import Action, Drain, Kill, Start, Tell
 from fleet.fleet_state import FleetState, Group
+from fleet.launch_specs import ProgramSpec, WorkerLaunch
 from fleet.program_labels import WorkerLabels, workers
 from fleet.slot_names import SlotFile, program_name, slot_name
-from fleet.spec import ProgramSpec, WorkerLaunch
 from fleet.statedir import StateDir
 from fleet.supervisor.client import Snapshot
 

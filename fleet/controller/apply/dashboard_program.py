@@ -9,8 +9,8 @@ from fleet import __version__
 from fleet.controller.apply.scheduler import Supervisor
 from fleet.controller.atomic_files import write_private
 from fleet.fleet_state import FleetState
+from fleet.launch_specs import DashboardLaunch, ProgramSpec
 from fleet.program_labels import DASHBOARD, dashboard
-from fleet.spec import DashboardLaunch, ProgramSpec
 from fleet.statedir import StateDir
 from fleet.supervisor.client import Snapshot
 

@@ -10,7 +10,7 @@ from fleet import __version__
 from fleet.controller.atomic_files import write_private
 from fleet.controller.observed.schedules import ROLE, read_known, scheduler_program
 from fleet.fleet_state import FleetState
-from fleet.spec import ProgramSpec, SchedulerLaunch
+from fleet.launch_specs import ProgramSpec, SchedulerLaunch
 from fleet.statedir import StateDir
 from fleet.supervisor.client import Snapshot
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fleet.controller.atomic_files import write_private
-from fleet.spec import WorkerLaunch
+from fleet.launch_specs import WorkerLaunch
 from fleet.statedir import StateDir
 from fleet.telemetry import foreign_folder
 

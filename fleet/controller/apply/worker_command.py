@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from fleet.broker.urls import scheme
-from fleet.spec import Preload, WorkerSpec
+from fleet.launch_specs import Preload, WorkerSpec
 
 _PRELOADED = ("solo", "threads", "prefork", "asyncio")
 """A green pool patches the standard library first, and its hub does not go well with forks."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from fleet.duration_words import measured
-from fleet.spec import Exit
+from fleet.launch_specs import Exit
 from fleet.supervisor.client import LastExit
 
 # As workers log (fleet.worker): when, how bad, and who, which is said already wherever this is shown.

@@ -12,8 +12,9 @@ from pathlib import Path
 from fleet.broker.delivery import BrokerUnavailable
 from fleet.broker.leases import release_owner, renew_owner
 from fleet.controller.observed.observe import Observation
+from fleet.launch_specs import WorkerLaunch
 from fleet.program_labels import WorkerLabels
-from fleet.spec import BrokerSpec, WorkerLaunch
+from fleet.spec import BrokerSpec
 from fleet.supervisor.client import Program
 
 

@@ -15,9 +15,9 @@ from fleet import program_labels
 from fleet.control import Report
 from fleet.controller.log.failures import Since
 from fleet.controller.observed.heartbeat_timeout import is_timed_out, last_heard
+from fleet.launch_specs import Exit
 from fleet.program_labels import WorkerLabels
 from fleet.slot_names import slot_name, worker_full_name
-from fleet.spec import Exit
 from fleet.supervisor.client import Program, Snapshot
 
 # A process that lived longer than this did not fail to start: whatever ended it came later.

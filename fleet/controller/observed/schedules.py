@@ -10,10 +10,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from fleet.launch_specs import ScheduleSpec
 from fleet.schedules.app_schedules import AppSchedule
 from fleet.schedules.due import MISSED_SECONDS, next_runs
 from fleet.schedules.notes import Note
-from fleet.spec import ScheduleSpec
 from fleet.supervisor.client import Program, Snapshot
 
 SHOWN_NEXT = 5

@@ -19,7 +19,8 @@ from fleet.controller.observed.observe import Observation, SeenWorker
 from fleet.controller.observed.procstat import ProcessStat, read_stat
 from fleet.controller.observed.queue_stats import in_own_thread
 from fleet.fleet_state import FleetState
-from fleet.spec import WorkerSpec, renewal_seconds
+from fleet.launch_specs import WorkerSpec
+from fleet.spec import renewal_seconds
 from fleet.supervisor.client import Program
 
 # As long as a loop that does not turn (worker/blocked_loop.py): by then it is a deadlock, or a green pool must go on.

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from fleet.control import Report
 from fleet.controller.observed.observe import Observation, SeenWorker
-from fleet.spec import Exit
+from fleet.launch_specs import Exit
 from fleet.supervisor.client import Program
 
 # In a row, without one success in between: where everything kills (a broken library, too little memory) the queue is

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fleet.config.envfile import EnvFileError, parse_env_file
 from fleet.config.model import Fleet
 from fleet.machine import Machine
 from fleet.rules.files import absolute
@@ -48,6 +47,15 @@ def named_file_unusable(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
         yield from _unusable(fleet, ("alerts", "webhook_file"), name)
 
 
+def _wrong_lines(path: KeyPath, name: str, text: str) -> Iterator[Finding]:
+    from fleet.config.envfile import EnvFileError, parse_env_file
+
+    try:
+        parse_env_file(text)
+    except EnvFileError as error:
+        yield Finding(path, f"{name}, {error}", help="one KEY=VALUE a line; # begins a comment")
+
+
 def _unusable(fleet: Fleet, path: KeyPath, name: str) -> Iterator[Finding]:
     key = path[-1]
     if not name.strip():
@@ -56,7 +64,7 @@ def _unusable(fleet: Fleet, path: KeyPath, name: str) -> Iterator[Finding]:
     try:
         text = absolute(fleet, name).read_bytes().decode("utf-8")
         if key == "env_file":
-            parse_env_file(text)
+            yield from _wrong_lines(path, name, text)
         elif not text.strip():
             yield Finding(path, f"{name} is empty", help=_CONTENT[str(key)])
     except FileNotFoundError:
@@ -66,8 +74,6 @@ def _unusable(fleet: Fleet, path: KeyPath, name: str) -> Iterator[Finding]:
             help="create it on the fleet's machine, or correct the path: relative ones start at fleet.toml's folder",
             severity="warning" if name.startswith(("/", "~")) else None,
         )
-    except EnvFileError as error:
-        yield Finding(path, f"{name}, {error}", help="one KEY=VALUE a line; # begins a comment")
     except UnicodeDecodeError:
         yield Finding(path, f"{name} does not hold UTF-8 text", help="save it as UTF-8")
     except (OSError, ValueError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from fleet.config.model import Fleet
 from fleet.machine import Machine
@@ -12,6 +13,9 @@ from fleet.rules.brokers import AMQP, broker_kind, together
 from fleet.rules.did_you_mean import nearest
 from fleet.rules.finding import Finding, Mark
 from fleet.rules.registry import rule
+
+if TYPE_CHECKING:
+    from fleet.broker_url.amqp_parameters import Fault
 
 
 @rule("FLT115", "amqp-url-parameter", "warning", varies=True, reads=("broker.url", "broker.heartbeat"))

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from fleet.broker.delivery import Delivery
 from fleet.broker.loop_lock import LoopLock
-from fleet.spec import WorkerLaunch, WorkerSpec
+from fleet.launch_specs import WorkerLaunch, WorkerSpec
 from fleet.worker.app import App
 from fleet.worker.desk_channel import LoopEnd
 from fleet.worker.log import Log

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from fleet.broker.delivery import Delivery
 from fleet.clock import time
-from fleet.spec import WorkerSpec
+from fleet.launch_specs import WorkerSpec
 from fleet.worker import failure
 from fleet.worker.headers import task_of
 from fleet.worker.outcome import Outcome

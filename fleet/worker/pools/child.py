@@ -19,8 +19,8 @@ from typing import Any
 
 from fleet.broker.delivery import Delivery
 from fleet.clock import time
+from fleet.launch_specs import celery_entries
 from fleet.prctl import signal_when_parent_dies
-from fleet.spec import celery_entries
 from fleet.worker import stacks
 from fleet.worker.app import Runner
 from fleet.worker.execution import RunOptions

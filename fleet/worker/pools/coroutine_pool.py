@@ -19,7 +19,7 @@ from typing import Any
 
 from fleet.broker.delivery import Delivery
 from fleet.clock import time
-from fleet.spec import WorkerSpec
+from fleet.launch_specs import WorkerSpec
 from fleet.tasks.task import is_async
 from fleet.worker import failure
 from fleet.worker.coroutines.belongings import watch_generators, watch_tasks

@@ -17,7 +17,7 @@ import greenlet  # type: ignore[import-untyped]
 
 from fleet.broker.delivery import Delivery
 from fleet.clock import time
-from fleet.spec import WorkerSpec
+from fleet.launch_specs import WorkerSpec
 from fleet.worker.app import ASYNC_REMEDY
 from fleet.worker.errors import CantAwait
 from fleet.worker.execution import RunOptions

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from fleet.broker.delivery import Delivery
 from fleet.clock import time
-from fleet.spec import WorkerSpec
+from fleet.launch_specs import WorkerSpec
 from fleet.worker import stacks
 from fleet.worker.desk_channel import LoopEnd
 from fleet.worker.headers import hard_limit_of, label, task_of

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from signal import SIGKILL
 
 from fleet.clock import time
-from fleet.spec import WorkerSpec
+from fleet.launch_specs import WorkerSpec
 from fleet.worker.memory import rss_bytes
 from fleet.worker.outcome import Outcome
 from fleet.worker.pools import Host

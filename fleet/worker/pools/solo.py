@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from fleet.broker.delivery import Delivery
-from fleet.spec import WorkerSpec
+from fleet.launch_specs import WorkerSpec
 from fleet.worker.execution import RunOptions
 from fleet.worker.limits import Alarm
 from fleet.worker.outcome import default_policy

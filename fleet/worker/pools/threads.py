@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 
 from fleet.broker.delivery import Delivery
-from fleet.spec import WorkerSpec
+from fleet.launch_specs import WorkerSpec
 from fleet.worker.app import Runner
 from fleet.worker.execution import RunOptions
 from fleet.worker.outcome import Outcome, Policy, default_policy

@@ -14,13 +14,14 @@ import pytest
 
 from fleet.broker.delivery import BrokerUnavailable
 from fleet.broker.notes import orders_queue
+from fleet.launch_specs import ScheduleSpec
 from fleet.scheduler.books import Book, open_book
 from fleet.scheduler.known import KnownFile
 from fleet.scheduler.log import Log
 from fleet.scheduler.loop import Plan, Scheduler
 from fleet.scheduler.messages import Messages
 from fleet.schedules.moments import MINUTE
-from fleet.spec import BrokerSpec, QueueSpec, RouteSpec, RoutingSpec, ScheduleSpec
+from fleet.spec import BrokerSpec, QueueSpec, RouteSpec, RoutingSpec
 from tests.conftest import Broker
 from tests.support import eventually
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from fleet.controller.observed.observe import SeenWorker, State
 from fleet.controller.rollout.plan import Action, Drain, Kill, Start, Tell, plan, settled
 from fleet.fleet_state import FleetState, Group, RolloutPolicy
-from fleet.spec import BrokerSpec, QueueSpec, RoutingSpec, WorkerSpec
+from fleet.launch_specs import WorkerSpec
+from fleet.spec import BrokerSpec, QueueSpec, RoutingSpec
 
 BOOT_SECONDS = 0.5
 DRAIN_SECONDS = 3.0

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from fleet.dashboard.application import application
 from fleet.dashboard.gate import RequestGate
-from fleet.spec import DashboardLaunch
+from fleet.launch_specs import DashboardLaunch
 from fleet.statedir import StateDir
 
 TOKENS = """\

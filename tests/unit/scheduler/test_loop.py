@@ -12,6 +12,7 @@ import pytest
 
 from fleet.broker.delivery import BrokerUnavailable, Delivery
 from fleet.broker.notes import Entry, Written
+from fleet.launch_specs import ScheduleSpec
 from fleet.scheduler.known import KnownFile
 from fleet.scheduler.log import Log
 from fleet.scheduler.loop import ALIVE, LONGEST_WAIT_SECONDS, Plan, Scheduler
@@ -19,7 +20,7 @@ from fleet.scheduler.messages import Messages
 from fleet.schedules.due import run_id
 from fleet.schedules.moments import MINUTE, SECOND
 from fleet.schedules.orders import order
-from fleet.spec import BrokerSpec, QueueSpec, RouteSpec, RoutingSpec, ScheduleSpec
+from fleet.spec import BrokerSpec, QueueSpec, RouteSpec, RoutingSpec
 
 
 @pytest.fixture(autouse=True)

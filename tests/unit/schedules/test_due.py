@@ -7,10 +7,10 @@ from dataclasses import replace
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from fleet.launch_specs import ScheduleSpec
 from fleet.schedules.due import LOST_AFTER, ON_TIME, SET_BACK, look, lost, next_runs, offset, run_id
 from fleet.schedules.moments import MINUTE, SECOND, upcoming
 from fleet.schedules.notes import OFF, End, Note, Pause, adopt, ended, paused, resumed, rule_of, timing_of
-from fleet.spec import ScheduleSpec
 
 HOUR = 60 * MINUTE
 NOW = 1_795_986_000_000  # a full hour

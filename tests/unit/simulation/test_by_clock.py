@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from fleet.launch_specs import ScheduleSpec
 from fleet.simulation.by_clock import arrivals
-from fleet.spec import ScheduleSpec
 
 START = int(datetime(2026, 11, 29, tzinfo=UTC).timestamp() * 1000)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.spec import Exit
+from fleet.launch_specs import Exit
 from fleet.supervisor.backoff import (
     CLEAN_SECONDS,
     CONDEMNED_SECONDS,

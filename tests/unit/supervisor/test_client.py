@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.spec import ProgramSpec
+from fleet.launch_specs import ProgramSpec
 from fleet.supervisor import rpc_call
 from fleet.supervisor.client import SupervisorClient
 

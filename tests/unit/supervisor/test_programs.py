@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from supervisor.states import ProcessStates
 
-from fleet.spec import ProgramSpec
+from fleet.launch_specs import ProgramSpec
 from fleet.supervisor import settings
 from fleet.supervisor.programs import Programs
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fleet.spec import ProgramSpec
+from fleet.launch_specs import ProgramSpec
 from fleet.supervisor.zygotes import kind_of
 
 PROGRAM = ProgramSpec(

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from fleet.broker.delivery import Delivery
-from fleet.spec import BrokerSpec, WorkerLaunch, WorkerSpec
+from fleet.launch_specs import WorkerLaunch, WorkerSpec
+from fleet.spec import BrokerSpec
 from fleet.worker.connection import BrokerConnection
 from fleet.worker.consumer import Consumer
 from fleet.worker.context import LoopContext

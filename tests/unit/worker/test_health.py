@@ -7,7 +7,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.spec import BrokerSpec, WorkerLaunch, WorkerSpec
+from fleet.launch_specs import WorkerLaunch, WorkerSpec
+from fleet.spec import BrokerSpec
 from fleet.worker.blocked_loop import WEDGED_SECONDS
 from fleet.worker.health import ALONE_SECONDS, PATIENCE_SECONDS, Health, Vitals, trouble
 from fleet.worker.progress import HeldUp

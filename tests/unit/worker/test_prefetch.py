@@ -8,7 +8,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.spec import BrokerSpec, WorkerSpec
+from fleet.launch_specs import WorkerSpec
+from fleet.spec import BrokerSpec
 from fleet.worker.prefetch import Prefetch, ahead
 
 SPEC = WorkerSpec("f", "g", (), (), BrokerSpec("memory://"), (), "gevent", 10)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 from fleet.broker.delivery import Delivery
-from fleet.spec import BrokerSpec, WorkerSpec
+from fleet.launch_specs import WorkerSpec
+from fleet.spec import BrokerSpec
 from fleet.worker.outcome import Outcome
 from fleet.worker.progress import IDLE_SLOT_SECONDS, WARN_SECONDS, Notice, Work, news, stuck
 from fleet.worker.quarantine import is_given_up, must_run_alone

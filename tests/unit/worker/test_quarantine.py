@@ -8,7 +8,8 @@ import pytest
 
 from fleet.broker.delivery import Delivery
 from fleet.broker.reposting import CRASHES_HEADER
-from fleet.spec import BrokerSpec, WorkerSpec
+from fleet.launch_specs import WorkerSpec
+from fleet.spec import BrokerSpec
 from fleet.worker.quarantine import has_used_up, is_given_up, must_run_alone
 from tests.unit.worker.rehearsal import Pool, make
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.spec import BrokerSpec, WorkerSpec
+from fleet.launch_specs import WorkerSpec
+from fleet.spec import BrokerSpec
 from fleet.worker.recycling import LEAST_SECONDS, Share, is_far_above, is_hopeless, last_task, worn
 
 MIB = 1024 * 1024

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from fleet.broker.delivery import Delivery
-from fleet.spec import BrokerSpec, WorkerLaunch, WorkerSpec
+from fleet.launch_specs import WorkerLaunch, WorkerSpec
+from fleet.spec import BrokerSpec
 from fleet.worker import revoked
 from fleet.worker.log import Log
 from fleet.worker.revoked import Revoked, open_revoked

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fleet.control import LIVE_SETTINGS
-from fleet.spec import WorkerSpec
+from fleet.launch_specs import WorkerSpec
 from fleet.worker.settings import read_change
 
 GOOD: dict[str, list[Any]] = {

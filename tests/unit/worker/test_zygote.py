@@ -28,7 +28,7 @@ def unfit_after(code: str) -> str | None:
 @pytest.mark.parametrize("broker", ["redis", "amqp", "sqlite", "memory"])
 def test_what_fleet_imports_ahead_is_fit_to_be_forked(pool: str, broker: str) -> None:
     code = (
-        "from fleet.worker.zygote import import_ahead; from fleet.spec import Preload\n"
+        "from fleet.worker.zygote import import_ahead; from fleet.launch_specs import Preload\n"
         f"import_ahead(Preload({pool!r}, {broker!r}, (), ()))"
     )
     assert unfit_after(code) is None

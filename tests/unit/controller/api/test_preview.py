@@ -17,7 +17,8 @@ from fleet.controller.rollout.plan import Tell, settled
 from fleet.controller.state.overrides import Override, Overrides
 from fleet.controller.state.revisions import FailedRevision, Revisions
 from fleet.fleet_state import Autoscale, FleetState, Group
-from fleet.spec import BrokerSpec, WorkerLaunch
+from fleet.launch_specs import WorkerLaunch
+from fleet.spec import BrokerSpec
 from fleet.supervisor.client import Program, Snapshot
 from tests.unit.controller.rollout.test_plan_properties import crowds, groups, unhurried
 from tests.unit.controller.world import World, fleet, group

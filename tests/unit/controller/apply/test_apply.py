@@ -11,7 +11,7 @@ import pytest
 from fleet.controller.apply.apply import Applier
 from fleet.controller.log.failures import Failed
 from fleet.controller.rollout.plan import Start
-from fleet.spec import ProgramSpec, WorkerLaunch
+from fleet.launch_specs import ProgramSpec, WorkerLaunch
 from fleet.statedir import StateDir
 from fleet.supervisor.client import Program, Snapshot
 from tests.unit.controller.world import fleet, group

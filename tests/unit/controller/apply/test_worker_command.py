@@ -12,7 +12,8 @@ from fleet.controller.apply.worker_command import preload_command
 from fleet.controller.state.effective import effective_state
 from fleet.controller.state.overrides import Overrides
 from fleet.controller.state.revisions import Revisions
-from fleet.spec import BrokerSpec, WorkerSpec
+from fleet.launch_specs import WorkerSpec
+from fleet.spec import BrokerSpec
 from tests.unit.controller.world import fleet, group
 
 SECRET = "redis://user:secret@host/0"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from fleet.controller.declared.changes import config_changes
 from fleet.fleet_state import Autoscale, FleetState
-from fleet.spec import ScheduleSpec
+from fleet.launch_specs import ScheduleSpec
 from tests.unit.controller.world import fleet, group
 
 BEFORE = fleet(group("http"), group("mail"))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from fleet.controller.declared.code_watch import CodeWatch, Wanted, digests, roots, wanted_code
 from fleet.fleet_state import FleetState, Group, RolloutPolicy
-from fleet.spec import BrokerSpec, RoutingSpec, WorkerSpec
+from fleet.launch_specs import WorkerSpec
+from fleet.spec import BrokerSpec, RoutingSpec
 from tests.support import eventually
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fleet.controller.log.humanize import ending, last_words
-from fleet.spec import Exit
+from fleet.launch_specs import Exit
 from fleet.supervisor.client import LastExit
 
 CANNOT_IMPORT = "2026-11-25T22:22:11Z ERROR http/0 can't start: No module named 'shop'"

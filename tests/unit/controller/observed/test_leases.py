@@ -10,9 +10,10 @@ from fleet.broker.delivery import Posting
 from fleet.broker.leased.store import LeasedStore
 from fleet.broker.open import open_store
 from fleet.controller.observed.leases import give_back
+from fleet.launch_specs import WorkerLaunch
 from fleet.program_labels import WorkerLabels
 from fleet.protocol import Encoded
-from fleet.spec import BrokerSpec, WorkerLaunch
+from fleet.spec import BrokerSpec
 from fleet.supervisor.client import Program
 from tests.unit.controller.world import group
 

@@ -8,7 +8,7 @@ from typing import Any
 from fleet.control import Report
 from fleet.controller.observed.observe import LatestReport, Observation, observe
 from fleet.controller.rollout.crash_restart import MOST_IN_A_ROW, CrashRestarts
-from fleet.spec import Exit
+from fleet.launch_specs import Exit
 from fleet.supervisor.client import LastExit, Program, Snapshot
 
 LABELS = {"role": "worker", "replica": 0, "serial": 1, "revision": "r"}

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from fleet.broker.delivery import Delivery
-from fleet.spec import BrokerSpec, WorkerSpec
+from fleet.launch_specs import WorkerSpec
+from fleet.spec import BrokerSpec
 from fleet.worker.outcome import Outcome
 from fleet.worker.pools.process import Sent
 
