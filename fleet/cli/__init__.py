@@ -120,7 +120,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         outcome = root.main(arguments, prog_name="fleet", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as problem:
-        problem.show()
+        from fleet.cli.options import Failure, show_usage_error
+
+        problem.show() if isinstance(problem, Failure) else show_usage_error(problem)
         return problem.exit_code
     except (click.Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fleet.cli.exits import Exit
-from fleet.cli.options import Failure, env_option, file_option, json_option
+from fleet.cli.options import Failure, env_option, file_option, json_option, reason_of
+from fleet.cli.running.needed import Needed, listed
 
 if TYPE_CHECKING:
     from fleet.bench.bench_run import Bench
@@ -19,8 +20,23 @@ if TYPE_CHECKING:
     from fleet.rules.app import AppTask
 
 
+def _names(file: Path | None, env: str | None) -> list[str]:
+    from fleet.cli.file.loading import load_fleet
+
+    return list(_tasks_of_app(load_fleet(file, env, exit_code=Exit.BAD_CONFIG)))
+
+
 @click.command(short_help="Measure a task on several pools, and say which one is right.")
-@click.argument("tasks", metavar="TASK...", nargs=-1, required=True)
+@click.argument(
+    "tasks",
+    cls=Needed,
+    names=_names,
+    sentence=lambda names: f"name a task of the app; {listed('there are', names)}",
+    completed_by=None,  # the shell's Tab imports no app
+    metavar="TASK...",
+    nargs=-1,
+    required=True,
+)
 @click.option("--args", "arguments", metavar="JSON", help="Arguments of the call: a list.")
 @click.option("--kwargs", "named", metavar="JSON", help="Arguments by name: an object.")
 @click.option(
@@ -129,16 +145,21 @@ def _progress(task: str) -> Any:
     return say
 
 
-def _tasks(fleet: Fleet, names: tuple[str, ...]) -> list[AppTask]:
+def _tasks_of_app(fleet: Fleet) -> dict[str, AppTask]:
     from fleet.cli.file.app_inventory import SECONDS, take_inventory
     from fleet.config.resolve import app_import
     from fleet.rules.app import AppFailure
-    from fleet.rules.did_you_mean import nearest
 
     found = take_inventory(app_import(fleet), fleet.folder, SECONDS)
     if isinstance(found, AppFailure):
         raise Failure(f"the app can't be imported: {found.module}: {found.reason}", Exit.BAD_CONFIG)
-    by_name = {task.name: task for task in found.tasks}
+    return {task.name: task for task in found.tasks}
+
+
+def _tasks(fleet: Fleet, names: tuple[str, ...]) -> list[AppTask]:
+    from fleet.rules.did_you_mean import nearest
+
+    by_name = _tasks_of_app(fleet)
     for name in names:
         if name not in by_name:
             near = nearest(name, by_name)
@@ -168,7 +189,7 @@ def _calls(given: dict[str, Any]) -> list[tuple[list[Any], dict[str, Any]]]:
     try:
         lines = given["calls"].read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise Failure(f"{given['calls']} can't be read: {error}", Exit.USAGE) from None
+        raise Failure(f"{given['calls']} can't be read: {reason_of(error)}", Exit.USAGE) from None
     for number, line in enumerate(lines, 1):
         if line.strip():
             found.append(_call(f"{given['calls']}, line {number}", line))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from fleet.cli.exits import Exit
-from fleet.cli.options import Failure, env_option, file_option
+from fleet.cli.options import Failure, env_option, file_option, reason_of
 
 if TYPE_CHECKING:
     from fleet.launch_specs import DashboardLaunch
@@ -54,7 +54,7 @@ def command(context: click.Context, *, role: str, file: Path | None, env: str | 
     try:
         code = make_code(state.dashboard_logins, name)
     except OSError as error:
-        raise Failure(f"no login could be made: {error}") from error
+        raise Failure(f"no login could be made: {reason_of(error)}") from error
     click.echo(f"{_address(launch)}#login={code}")
     return Exit.OK
 
@@ -113,7 +113,7 @@ def _own_token(path: Path, role: str) -> str:
             try:
                 return add_token(path, name, role).name
             except (OSError, ValueError) as error:
-                raise Failure(f"no token could be made: {error}") from error
+                raise Failure(f"no token could be made: {reason_of(error)}") from error
     raise Failure(f"{path} has no {role}'s line for {user}")
 
 

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -13,7 +14,8 @@ import click
 
 from fleet.cli.exits import Exit
 from fleet.cli.options import AtLeast, Failure, env_option, file_option, json_option
-from fleet.cli.running.dead_choice import Choice, opened
+from fleet.cli.running.dead_choice import Choice, dead_ids, opened
+from fleet.cli.running.needed import Needed, name_a_message
 from fleet.visible import visible
 
 if TYPE_CHECKING:
@@ -64,7 +66,14 @@ def list_dead(
 
 
 @command.command("show", short_help="All about one dead message: arguments, reason, traceback.")
-@click.argument("ident", metavar="ID")
+@click.argument(
+    "ident",
+    cls=Needed,
+    names=dead_ids,
+    sentence=partial(name_a_message, "dead"),
+    completed_by=None,
+    metavar="ID",
+)
 @common
 def show_dead(
     *, ident: str, names: tuple[str, ...], file: Path | None, env: str | None, as_json: bool

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ import click
 
 from fleet.cli.exits import Exit
 from fleet.cli.options import AtLeast, Failure, env_option, file_option, json_option
+from fleet.cli.running.needed import Needed, name_a_message
 from fleet.visible import all_visible, visible
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -58,8 +60,25 @@ def list_them(
     return Exit.OK
 
 
+def _next_ids(file: Path | None, env: str | None) -> list[str]:
+    from fleet.broker.delayed import list_delayed
+
+    with _asked(file, env, ()) as (routing, queues):
+        found = list_delayed(routing, queues, 5)
+    if found.said is not None:
+        raise Failure(f"name a delayed message by its id; {found.said}", Exit.USAGE)
+    return [each["id"] for each in found.messages]
+
+
 @command.command("cancel", short_help="Delete one for good.")
-@click.argument("ident", metavar="ID")
+@click.argument(
+    "ident",
+    cls=Needed,
+    names=_next_ids,
+    sentence=partial(name_a_message, "delayed"),
+    completed_by=None,
+    metavar="ID",
+)
 @common
 def cancel_one(
     *, ident: str, names: tuple[str, ...], file: Path | None, env: str | None, as_json: bool

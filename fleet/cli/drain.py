@@ -8,10 +8,11 @@ import click
 
 from fleet.cli.options import env_option, file_option, json_option
 from fleet.cli.running.commands import duration, for_option, reason_option, tell
+from fleet.cli.running.needed import Needed, groups, name_a_group
 
 
 @click.command(short_help="Let a group finish what it has, and end its workers.")
-@click.argument("group", metavar="GROUP")
+@click.argument("group", cls=Needed, names=groups, sentence=name_a_group, metavar="GROUP")
 @for_option
 @reason_option
 @file_option

@@ -28,6 +28,7 @@ def command(*, openmetrics: bool, otlp: bool, file: Path | None, env: str | None
     """
     from fleet.cli.file.locate import locate
     from fleet.cli.running.api_client import ApiClient, ApiError, ControllerUnavailable
+    from fleet.cli.running.commands import unanswered
 
     path, state = locate(file, env)
     if otlp:
@@ -35,8 +36,8 @@ def command(*, openmetrics: bool, otlp: bool, file: Path | None, env: str | None
     accept = "application/openmetrics-text" if openmetrics else "text/plain"
     try:
         click.echo(ApiClient(state.api_socket).text("/metrics", accept=accept), nl=False)
-    except ControllerUnavailable as error:
-        raise Failure(f"no metrics of the fleet of {path}: {error}", Exit.NOT_RUNNING) from error
+    except ControllerUnavailable:
+        raise unanswered(path, state) from None
     except ApiError as error:
         raise Failure(f"no metrics of the fleet of {path}: {error}", Exit.FINDINGS) from error
     return Exit.OK

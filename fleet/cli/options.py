@@ -26,6 +26,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from io import StringIO
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -47,7 +48,28 @@ class Failure(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         stream = file or sys.stderr
         label = click.style("Error", fg="red", bold=True) if coloured(stream) else "Error"
-        click.echo(f"{label}: {visible_lines(self.message)}", file=stream)
+        echo_folded(f"{label}: {visible_lines(self.message)}", stream)
+
+
+def echo_folded(text: str, stream: IO[Any]) -> None:
+    """Print it; on a terminal no word is broken at its edge."""
+    if stream.isatty():
+        from fleet.cli.views.wrap import fold
+
+        text = "\n".join(fold(text.splitlines(), columns(80)))
+    click.echo(text, file=stream)
+
+
+def reason_of(error: Exception) -> str:
+    """What it says, without the number that only programmers know."""
+    return getattr(error, "strerror", None) or str(error)
+
+
+def show_usage_error(problem: click.ClickException) -> None:
+    """What click says of a mistyped command line, for a terminal of any width."""
+    said = StringIO()
+    problem.show(said)
+    echo_folded(said.getvalue().rstrip("\n"), sys.stderr)
 
 
 def file_option(function: Function) -> Function:

@@ -8,10 +8,11 @@ import click
 
 from fleet.cli.options import env_option, file_option, json_option
 from fleet.cli.running.commands import duration, for_option, group_or_queue, queue_option, reason_option, tell
+from fleet.cli.running.needed import Needed, groups
 
 
 @click.command(short_help="Let a group, or all groups of a queue, take no more.")
-@click.argument("group", metavar="[GROUP]", required=False)
+@click.argument("group", cls=Needed, names=groups, metavar="[GROUP]", required=False)
 @queue_option
 @for_option
 @reason_option
@@ -33,5 +34,5 @@ def command(
     The workers stay. It holds for workers that start later as well, across restarts, until `fleet resume`
     or until --for is over.
     """
-    target = group_or_queue(group, queue)
+    target = group_or_queue(group, queue, file, env)
     return tell("pause", file, env, as_json, **target, for_seconds=duration(lasting), reason=reason)

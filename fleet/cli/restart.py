@@ -10,10 +10,11 @@ from fleet.cli.exits import Exit
 from fleet.cli.options import Failure, env_option, file_option, json_option
 from fleet.cli.reload import show
 from fleet.cli.running.commands import reason_option
+from fleet.cli.running.needed import Needed, groups
 
 
 @click.command(short_help="Replace workers by new ones, without losing a message.")
-@click.argument("what", metavar="[GROUP[/N]]", required=False)
+@click.argument("what", cls=Needed, names=groups, metavar="[GROUP[/N]]", required=False)
 @click.option(
     "--controller",
     is_flag=True,

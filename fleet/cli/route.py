@@ -10,6 +10,7 @@ import click
 
 from fleet.cli.exits import Exit
 from fleet.cli.options import Failure, env_option, file_option, json_option
+from fleet.cli.running.needed import Needed, name_a_task, rules
 
 if TYPE_CHECKING:
     from fleet.broker.router import Match
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Show which rule takes a task, and to which queue.")
-@click.argument("task")
+@click.argument("task", cls=Needed, names=rules, sentence=name_a_task)
 @file_option
 @env_option
 @json_option

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -9,10 +10,16 @@ import click
 from fleet.cli.exits import Exit
 from fleet.cli.options import Failure, env_option, file_option, json_option
 from fleet.cli.running.commands import duration, for_option, reason_option, tell
+from fleet.cli.running.needed import Needed, groups, listed
+
+
+def _which(names: Sequence[str]) -> str:
+    example = names[0] if names else "http"
+    return f"say how many workers which group is to have, as in {example}=4; {listed('groups', names)}"
 
 
 @click.command(short_help="Give a group another number of workers, until further notice.")
-@click.argument("what", metavar="GROUP=N")
+@click.argument("what", cls=Needed, names=groups, sentence=_which, completed_by="=", metavar="GROUP=N")
 @for_option
 @reason_option
 @file_option

@@ -13,6 +13,7 @@ import click
 from fleet.cli.exits import Exit
 from fleet.cli.options import AtLeast, Failure, env_option, file_option, json_option
 from fleet.cli.running.commands import duration, for_option, reason_option, unanswered
+from fleet.cli.running.needed import Needed, name_a_schedule, schedules
 from fleet.visible import visible
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def list_schedules(*, file: Path | None, env: str | None, as_json: bool) -> int:
 
 
 @command.command("next", short_help="The next runs that fleet.toml says.")
-@click.argument("names", metavar="[NAME...]", nargs=-1)
+@click.argument("names", cls=Needed, names=schedules, metavar="[NAME...]", nargs=-1)
 @click.option("-n", "count", type=AtLeast(1), default=5, show_default=True, help="Show that many runs.")
 @common
 def next_schedules(
@@ -74,7 +75,14 @@ def next_schedules(
 
 
 @command.command("preview", short_help="When a cron expression would fire.")
-@click.argument("when", metavar="CRON|TIME")
+@click.argument(
+    "when",
+    cls=Needed,
+    names=lambda _file, _env: (),
+    sentence=lambda _: 'give a cron expression, as in "0 3 * * mon-fri", or a time, as in "30s"',
+    completed_by=None,
+    metavar="CRON|TIME",
+)
 @click.option("--timezone", metavar="ZONE", default="UTC", show_default=True, help='As in "Europe/Berlin".')
 @click.option("-n", "count", type=AtLeast(1), default=5, show_default=True, help="Show that many runs.")
 @click.option("--from", "start", metavar="DATE", help='Begin there instead of now, as in "2027-03-27".')
@@ -102,7 +110,7 @@ def preview(*, when: str, timezone: str, count: int, start: str | None, as_json:
 
 
 @command.command("run", short_help="Send the task of a schedule now; its timetable stays.")
-@click.argument("name")
+@click.argument("name", cls=Needed, names=schedules, sentence=name_a_schedule)
 @common
 def run(*, name: str, file: Path | None, env: str | None, as_json: bool) -> int:
     """Send the task of a schedule now; its timetable stays; --json prints the message's id."""
@@ -110,7 +118,7 @@ def run(*, name: str, file: Path | None, env: str | None, as_json: bool) -> int:
 
 
 @command.command("pause", short_help="Stop sending a schedule until `resume`.")
-@click.argument("name")
+@click.argument("name", cls=Needed, names=schedules, sentence=name_a_schedule)
 @for_option
 @reason_option
 @common
@@ -122,7 +130,7 @@ def pause(
 
 
 @command.command("resume")
-@click.argument("name")
+@click.argument("name", cls=Needed, names=schedules, sentence=name_a_schedule)
 @common
 def resume(*, name: str, file: Path | None, env: str | None, as_json: bool) -> int:
     """End a pause. Of a schedule with `overlap = "skip"` also forget a run whose end nobody has told."""

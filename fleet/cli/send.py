@@ -11,11 +11,12 @@ import click
 
 from fleet.cli.exits import Exit
 from fleet.cli.options import AtLeast, Failure, env_option, file_option, json_option
+from fleet.cli.running.needed import Needed, name_a_task, rules
 from fleet.visible import visible
 
 
 @click.command(short_help="Send a message to a task, by the routes of fleet.toml.")
-@click.argument("task")
+@click.argument("task", cls=Needed, names=rules, sentence=name_a_task)
 @click.argument("arguments", metavar="[ARG...]", nargs=-1)
 @click.option("--kwargs", metavar="JSON", help="Keyword arguments: '{\"width\": 320}'.")
 @click.option("--delay", metavar="DURATION", help='Hand it out that much later: "10s".')

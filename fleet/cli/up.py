@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fleet.cli.exits import Exit
-from fleet.cli.options import Failure, coloured, env_option, file_option
+from fleet.cli.options import Failure, coloured, env_option, file_option, reason_of
 
 if TYPE_CHECKING:
     from fleet.config.model import Fleet
@@ -153,4 +153,6 @@ def _take_lock(state: StateDir) -> int:
             Exit.ALREADY_RUNNING,
         ) from None
     except OSError as error:
-        raise Failure(f"state directory {state.root}: {error}", Exit.FINDINGS) from None
+        raise Failure(
+            f"can't use the state directory {state.root}: {reason_of(error)}", Exit.FINDINGS
+        ) from None

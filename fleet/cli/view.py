@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fleet.cli.exits import Exit
-from fleet.cli.options import Failure, env_option, file_option
+from fleet.cli.options import Failure, env_option, file_option, reason_of
 
 if TYPE_CHECKING:
     from fleet.fleet_state import FleetState
@@ -112,7 +112,7 @@ def _serve(
     try:
         server = make_server((host.strip("[]"), int(port)), view)
     except (OSError, ValueError, OverflowError) as error:
-        raise Failure(f"--listen {listen}: {error}", Exit.USAGE) from None
+        raise Failure(f"--listen {listen}: {reason_of(error)}", Exit.USAGE) from None
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stopped.set())
     threading.Thread(target=server.serve_forever, name="fleet-view-http", daemon=True).start()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from fleet.cli.exits import Exit
 from fleet.cli.options import Failure, env_option, file_option
+from fleet.cli.running.needed import Needed, groups, name_a_group
+
+_ALL = "`fleet up` starts the workers of all groups, as fleet.toml declares them."
 
 
 class _Worker(click.Command):
@@ -17,12 +21,15 @@ class _Worker(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
-            hint = "`fleet up` starts the workers of all groups, as fleet.toml declares them."
-            raise click.UsageError(f"{error.format_message()}\n{hint}", ctx) from error
+            raise click.UsageError(f"{error.format_message()}\n{_ALL}", ctx) from error
+
+
+def _which(names: Sequence[str]) -> str:
+    return f"{name_a_group(names)}\n{_ALL}"
 
 
 @click.command(cls=_Worker, short_help="Run one worker of a group, as a container does.")
-@click.argument("group", metavar="GROUP")
+@click.argument("group", cls=Needed, names=groups, sentence=_which, metavar="GROUP")
 @click.option(
     "--listen",
     metavar="[HOST]:PORT",

@@ -100,6 +100,7 @@ class Reconciler:
         self._rounds = Rounds()
         self._announcer = Announcer(self._supervisor)
         self._began_at = time.time() - time.monotonic()
+        self._born = time.monotonic()
 
     @property
     def effective(self) -> FleetState | None:
@@ -309,7 +310,7 @@ class Reconciler:
         self.history.counters.see_rollouts(self.rollouts, views)
         if before is not None:
             for level, message in (
-                *worker_changes(before, observation),
+                *worker_changes(before, observation, self._born),
                 *rollout_changes(self.rollouts, views),
             ):
                 self.log.add(level, message)

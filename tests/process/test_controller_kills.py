@@ -146,13 +146,14 @@ def test_a_crash_loop_is_shown_with_its_last_words(short_folder: Path) -> None:
 
 def test_status_without_a_controller_is_the_supervisors(fleet: Following) -> None:
     before = fleet.settled(*BOTH)
-    pid = fleet.status()["controller"]["pid"]
+    pid, name = fleet.status()["controller"]["pid"], fleet.status()["fleet"]
     os.kill(pid, signal.SIGSTOP)
     fleet.state.api_socket.unlink()  # else the answer is only slow
     try:
         done = fleet.command("status", check=False)
         assert done.returncode == 1
         assert "the controller does not answer" in done.stdout
+        assert f"{name} is degraded" in done.stdout, "not the folder's name"
         pids = {w["pid"] for g in fleet.status()["groups"] for w in g["workers"]}
         assert pids == set(before.values())
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from fleet.cli.exits import Exit
-from fleet.cli.options import Failure
+from fleet.cli.options import Failure, echo_folded
+from fleet.cli.running.needed import groups, listed, queues
 from fleet.visible import visible
 
 if TYPE_CHECKING:
@@ -39,10 +41,15 @@ def queue_option(function: Function) -> Function:
     return click.option("--queue", metavar="Q", help="A queue, for all groups, instead of a group.")(function)
 
 
-def group_or_queue(group: str | None, queue: str | None) -> dict[str, Any]:
+def group_or_queue(
+    group: str | None, queue: str | None, file: Path | None, env: str | None
+) -> dict[str, Any]:
     """Raises Failure unless it is exactly one of them."""
-    if (group is None) == (queue is None):
-        raise Failure("name a worker group, or a queue with --queue", Exit.USAGE)
+    if group is None and queue is None:
+        there = f"{listed('groups', groups(file, env))}; {listed('queues', queues(file, env))}"
+        raise Failure(f"name a worker group, or a queue with --queue; {there}", Exit.USAGE)
+    if group is not None and queue is not None:
+        raise Failure("name a worker group, or a queue with --queue, not both", Exit.USAGE)
     return {"group": group} if queue is None else {"queue": queue}
 
 
@@ -76,7 +83,7 @@ def tell(verb: str, file: Path | None, env: str | None, as_json: bool, **argumen
     click.echo(json.dumps(answer, ensure_ascii=False) if as_json else visible(answer["outcome"]))
     failed = answer.get("failed") or []  # a controller older than this command says nothing of it
     for each in failed if not as_json else ():
-        click.echo(visible(f"Error: {each}"), err=True)
+        echo_folded(visible(f"Error: {each}"), sys.stderr)
     return Exit.FINDINGS if failed else Exit.OK
 
 

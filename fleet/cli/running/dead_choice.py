@@ -12,6 +12,7 @@ import click
 
 from fleet.cli.exits import Exit
 from fleet.cli.options import Failure
+from fleet.cli.running.needed import name_a_message
 from fleet.visible import visible
 
 if TYPE_CHECKING:
@@ -30,8 +31,18 @@ class ChosenQueues:
     def selects(self, record: DeadLetterRecord) -> bool:
         return not self.names or record.queue in self.names or record.dead_letter in self.names
 
+    def oldest(self) -> list[str]:
+        """The ids of a few."""
+        return [each.id for each in self.browser.look(self.selects, 5)] if self.browser else []
+
     def total_if(self, known: bool) -> int:
         return self.browser.total() if known and self.browser else 0
+
+
+def dead_ids(file: Path | None, env: str | None) -> list[str]:
+    """As many ids as a person would look at. Raises Failure."""
+    with opened(file, env, ()) as dead:
+        return dead.oldest()
 
 
 @contextmanager
@@ -76,8 +87,10 @@ class Choice:
     """Which dead messages are meant: those of the ids, or all; remembers which ids it has met."""
 
     def __init__(self, chosen: ChosenQueues, idents: tuple[str, ...], everything: bool) -> None:
-        if everything == bool(idents):
-            raise Failure("say which: ids (see `fleet dead list`), or --all", Exit.USAGE)
+        if everything and idents:
+            raise Failure("say which: ids, or --all, not both", Exit.USAGE)
+        if not everything and not idents:
+            raise Failure(name_a_message("dead", chosen.oldest(), "all of them by --all"), Exit.USAGE)
         self._chosen = chosen
         self._missing = dict.fromkeys(idents)
         self._idents = frozenset(idents)

@@ -17,6 +17,7 @@ from fleet.supervisor.client import Program, SupervisorClient, SupervisorUnavail
 _LAST_WORDS = 5
 _ASK_EVERY_SECONDS = 0.1
 _FIRST_ANSWER_SECONDS = 60.0
+_BROKER_AWAY = "the broker can't be reached"
 
 
 def wait_until_healthy(state: StateDir, until: float, seconds: float) -> None:
@@ -45,7 +46,7 @@ def _not_ready(status: dict[str, Any] | None) -> Iterator[str]:
         yield "the controller does not answer: `fleet logs fleet` says why"
         return
     if error := (status.get("broker") or {}).get("error"):
-        yield f"the broker can't be reached: {error}"
+        yield f"{_BROKER_AWAY}: {error}"
     named = []
     for worker in (each for group in status["groups"] for each in group["workers"]):
         if worker["state"] == "ready":
@@ -56,8 +57,8 @@ def _not_ready(status: dict[str, Any] | None) -> Iterator[str]:
         yield f"{worker['id']} is {worker['state']}: {worker.get('broker_error') or ended}"
     groups = [group["name"] for group in status["groups"] if group["workers"]]
     for reason in status.get("reasons", ()):
-        # What has been said of a group's workers need not be said of the group.
-        if not (named and reason.partition(":")[0] in groups):
+        # What has been said of a group's workers need not be said of the group, nor "can't be reached" again.
+        if not (named and reason.partition(":")[0] in groups) and not (error and reason == _BROKER_AWAY):
             yield reason
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,15 @@ def fetch_without_controller(file: Path, state: StateDir, trouble: str) -> dict[
         snapshot = SupervisorClient(state.supervisor_socket).snapshot()
     except SupervisorUnavailable:
         return None
-    return from_supervisor(file, snapshot, trouble)
+    return from_supervisor(file, snapshot, trouble, _name(state) or file.parent.name)
 
 
-def from_supervisor(file: Path, snapshot: Snapshot, trouble: str) -> dict[str, Any]:
+def from_supervisor(file: Path, snapshot: Snapshot, trouble: str, name: str) -> dict[str, Any]:
     """A status without what only the controller knows: those numbers are None."""
     programs = sorted(program_labels.workers(snapshot.programs), key=_slot_and_serial)
     own = program_labels.controller(snapshot.programs)
     return {
-        "fleet": file.parent.name,
+        "fleet": name,
         "state": "stopping" if snapshot.stopping else "degraded",
         "reasons": [trouble],
         "file": str(file),
@@ -44,6 +45,15 @@ def from_supervisor(file: Path, snapshot: Snapshot, trouble: str) -> dict[str, A
         "groups": [_group(name, list(mine)) for name, mine in groupby(programs, lambda each: each.group)],
         "queues": [],
     }
+
+
+def _name(state: StateDir) -> str | None:
+    """As the last file that was accepted has it."""
+    try:
+        name = json.loads(state.accepted_config.read_bytes())["fleet"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return name if isinstance(name, str) else None
 
 
 def _slot_and_serial(program: Program) -> tuple[str, int, int]:

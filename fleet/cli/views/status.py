@@ -263,6 +263,7 @@ def _trouble(worker: dict[str, Any], paint: Paint) -> Iterator[str]:
     again = f", next try in {measured(wait)}" if wait is not None else ""
     what = {
         "backoff": "crashed",
+        "running": "runs again",  # the supervisor can't tell whether it is ready
         "failed": "keeps crashing",
         "silent": "has stopped reporting",
         "troubled": f"does no work: {worker.get('trouble')}",

@@ -26,12 +26,16 @@ def ending(last: LastExit) -> str:
 
 
 def last_words(last: LastExit) -> str:
-    """The last line of its log that says something, after a colon; "" when there is none."""
+    """The last line of its log that says something, after a colon; "" when there is none.
+
+    What was killed from outside had no time to say why: that line is only what it had said before.
+    """
     said = list(_said(last))
     # One that can't start may still tidy up, and say so, after it has said why.
     if last.code == Exit.BOOT_FAILED:
         said = [each for each in said if each[0] == "ERROR"] or said
-    return f": {said[-1][1]}" if said else ""
+    lead = "; its last line: " if last.signal is not None else ": "
+    return f"{lead}{said[-1][1]}" if said else ""
 
 
 def _said(last: LastExit) -> Iterator[tuple[str, str]]:

@@ -11,8 +11,11 @@ from fleet.duration_words import measured
 from fleet.supervisor.client import Program
 
 
-def worker_changes(before: Observation, after: Observation) -> Iterator[EventLine]:
-    """Readiness, crashes, drains, silence, and trouble with the broker, per worker."""
+def worker_changes(before: Observation, after: Observation, began: float = 0.0) -> Iterator[EventLine]:
+    """Readiness, crashes, drains, silence, and trouble with the broker, per worker.
+
+    `began`: when this controller did, in monotonic seconds.
+    """
     known = {worker.name: worker for worker in before.workers}
     for worker in after.workers:
         was, program = known.pop(worker.name, None), after.programs[worker.name]
@@ -20,7 +23,7 @@ def worker_changes(before: Observation, after: Observation) -> Iterator[EventLin
         yield from _exit(program_before, program, worker)
         same_process = program_before is not None and program_before.pid == program.pid
         if was is None or was.state is not worker.state or not same_process:
-            yield from _state(was if same_process else None, worker, after)
+            yield from _state(worker, after, began)
         yield from _broker(before.report(was) if was else None, after.report(worker), worker)
         if worker.absorbed and not (was and was.absorbed and same_process):
             yield (
@@ -48,12 +51,14 @@ def _exit(was: Program | None, program: Program, worker: SeenWorker) -> Iterator
     yield "WARNING", f"{worker.worker} {ending(last)}, {again}{last_words(last)}"
 
 
-def _state(was: SeenWorker | None, worker: SeenWorker, observation: Observation) -> Iterator[EventLine]:
+def _state(worker: SeenWorker, observation: Observation, began: float) -> Iterator[EventLine]:
     pid = observation.programs[worker.name].pid
     match worker.state:
         case State.READY:
             took = max(0.0, (worker.ready_since or observation.now) - worker.started)
-            yield "INFO", f"{worker.worker} ready in {measured(took)} (pid {pid})"
+            # A worker of an earlier controller's time may have been ready for long.
+            how = f" in {measured(took)}" if worker.started >= began else ""
+            yield "INFO", f"{worker.worker} ready{how} (pid {pid})"
         case State.STOPPING:
             yield "INFO", f"{worker.worker} draining (pid {pid})"
         case State.SILENT:

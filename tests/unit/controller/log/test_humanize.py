@@ -26,4 +26,5 @@ def test_why_it_cannot_start_counts_more_than_what_it_said_on_its_way_out() -> N
     assert last_words(left("no interpreter", code=Exit.BOOT_FAILED)) == ": no interpreter"
     at_work = left(CANNOT_IMPORT, DRAINING, code=None, signal=9)
     assert "draining" in last_words(at_work), "an old error need not be what killed it"
+    assert last_words(at_work).startswith("; its last line: "), "nor is that line why"
     assert ending(at_work) == "was killed by SIGKILL after 1.0 s"
