@@ -98,9 +98,9 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
     "cli": {
         "file": {"exits", "options"},
         "running": {"exits", "file", "options"},
-        "views": {"exits", "file", "options", "running"},
+        "views": {"exits", "file", "options", "running", "wrap"},
         # The screen of `fleet top` shows by the views and asks as the verbs do.
-        "screen": {"running", "views"},
+        "screen": {"running", "views", "wrap"},
     },
 }
 

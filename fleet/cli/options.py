@@ -38,6 +38,9 @@ from fleet.visible import visible_lines
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+_UNBROKEN = 100_000
+
+
 class Failure(click.ClickException):
     """A mistake that the user can mend; the text says what is wrong, where, and what to do."""
 
@@ -54,7 +57,7 @@ class Failure(click.ClickException):
 def echo_folded(text: str, stream: IO[Any]) -> None:
     """Print it; on a terminal no word is broken at its edge."""
     if stream.isatty():
-        from fleet.cli.views.wrap import fold
+        from fleet.cli.wrap import fold
 
         text = "\n".join(fold(text.splitlines(), columns(80)))
     click.echo(text, file=stream)
@@ -121,6 +124,11 @@ def columns(otherwise: int) -> int:
     with suppress(OSError):
         return os.get_terminal_size().columns or otherwise
     return otherwise
+
+
+def terminal_width() -> int:
+    """Columns of stdout; what goes into a pipe is looked through line by line, and not broken."""
+    return columns(100) if sys.stdout.isatty() else _UNBROKEN
 
 
 def coloured(stream: IO[Any]) -> bool:

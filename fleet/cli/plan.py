@@ -112,8 +112,8 @@ def _draft_here(path: Path, env: str | None, state: StateDir) -> dict[str, Any]:
 
 
 def _show(found: dict[str, Any], file: Path | None, env: str | None) -> None:
+    from fleet.cli.options import terminal_width
     from fleet.cli.views.plan import lines, plain
-    from fleet.cli.views.wrap import terminal_width
 
     if "diagnostics" in found:
         _show_problems(found, file, env)

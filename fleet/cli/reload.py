@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fleet.cli.exits import Exit
-from fleet.cli.options import Failure, env_option, file_option, json_option
+from fleet.cli.options import Failure, env_option, file_option, json_option, terminal_width
 from fleet.cli.views.reload_outcome import outcome
-from fleet.cli.views.wrap import fold, terminal_width
+from fleet.cli.wrap import fold
 from fleet.visible import all_visible
 
 if TYPE_CHECKING:

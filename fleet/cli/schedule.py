@@ -138,7 +138,7 @@ def resume(*, name: str, file: Path | None, env: str | None, as_json: bool) -> i
 
 
 @command.command("fire", short_help="Send the run of one moment, once: for a CronJob.")
-@click.argument("name")
+@click.argument("name", cls=Needed, names=schedules, sentence=name_a_schedule)
 @click.option(
     "--job",
     envvar="FLEET_JOB",

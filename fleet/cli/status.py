@@ -92,10 +92,10 @@ def _show(path: Path, state: StateDir, as_json: bool) -> int:
 
 
 def _show_everywhere(file: Path | None, env: str | None, as_json: bool) -> int:
+    from fleet.cli.options import terminal_width
     from fleet.cli.running.everywhere import everywhere
     from fleet.cli.views.everywhere import lines
     from fleet.cli.views.status import plain
-    from fleet.cli.views.wrap import terminal_width
 
     said = everywhere(file, env)
     if as_json:
@@ -127,10 +127,11 @@ def _show_stack(path: Path, state: StateDir, worker: str, as_json: bool) -> int:
 
 
 def _show_why(path: Path, state: StateDir, name: str, as_json: bool) -> int:
+    from fleet.cli.options import terminal_width
     from fleet.cli.running.status_source import fetch
     from fleet.cli.views.status import plain
     from fleet.cli.views.why import why
-    from fleet.cli.views.wrap import fold, terminal_width
+    from fleet.cli.wrap import fold
 
     status = fetch(path, state)
     if status is None:
@@ -163,8 +164,8 @@ def _show_again(path: Path, state: StateDir, as_json: bool) -> None:
 
 
 def _text(status: dict[str, Any]) -> str:
+    from fleet.cli.options import terminal_width
     from fleet.cli.views.status import lines, plain
-    from fleet.cli.views.wrap import terminal_width
 
     shown = all_visible(status)  # tasks and workers have a word in it
     return "\n".join(lines(shown, terminal_width(), _paint if coloured(sys.stdout) else plain))

@@ -57,6 +57,7 @@ SAID = {
     "schedule run": "there are: jobs.report",
     "schedule pause": "there are: jobs.report",
     "schedule resume": "there are: jobs.report",
+    "schedule fire": "there are: jobs.report",
     "schedule preview": '"0 3 * * mon-fri"',
     "dead show": "name a dead message by its id; there are none",
     "dead retry": "name dead messages by their ids, or all of them by --all; there are none",

@@ -11,7 +11,7 @@ from fleet.cli.screen.model import EVENTS, FAILED, GROUPS, QUEUES, SCHEDULES, TA
 from fleet.cli.screen.paint import paint
 from fleet.cli.screen.words import ago, clock, error_line, number, rate, total, window
 from fleet.cli.views.why import why
-from fleet.cli.views.wrap import fold
+from fleet.cli.wrap import fold
 from fleet.duration_words import measured
 
 _LOG_LINES = 10

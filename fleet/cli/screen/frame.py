@@ -12,7 +12,7 @@ from fleet.cli.screen.model import GROUPS, NEEDS, OVERVIEW, QUEUES, SCREENS, Mod
 from fleet.cli.screen.overview import overview
 from fleet.cli.screen.paint import bare, columns, paint
 from fleet.cli.views.text_table import table
-from fleet.cli.views.wrap import fold
+from fleet.cli.wrap import fold
 from fleet.duration_words import measured
 
 _ACTS = {

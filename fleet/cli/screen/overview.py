@@ -15,7 +15,7 @@ from fleet.cli.screen.paint import paint
 from fleet.cli.screen.words import ago, clock, error_line, moment
 from fleet.cli.views.status import group_table, verdict, wrong
 from fleet.cli.views.text_table import table
-from fleet.cli.views.wrap import fold
+from fleet.cli.wrap import fold
 
 _MOST_ERRORS = 5
 _CHANGES = ("scale", "drain", "pause", "resume", "restart", "reload")

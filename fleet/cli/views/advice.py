@@ -7,7 +7,8 @@ from typing import Any
 
 from fleet.advice.evidence import GroupEvidence
 from fleet.advice.group_advice import GroupAdvice, SplitAdvice
-from fleet.cli.views.wrap import fold, terminal_width
+from fleet.cli.options import terminal_width
+from fleet.cli.wrap import fold
 from fleet.rules.not_as_measured import in_words
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fleet.cli.file.loading import terminal_width
 from fleet.cli.views.status import plain
 from fleet.cli.views.text_table import Column, size, table
-from fleet.cli.views.wrap import fold
+from fleet.cli.wrap import fold
 from fleet.duration_words import measured
 
 if TYPE_CHECKING:

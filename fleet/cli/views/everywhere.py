@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from fleet.cli.views.text_table import Column, Row, table
-from fleet.cli.views.wrap import fold
+from fleet.cli.wrap import fold
 
 _ROLES = {"healthy": "good", "stopping": "warn"}
 

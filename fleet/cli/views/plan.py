@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fleet.cli.views.overrides import how_to_end, override_text
-from fleet.cli.views.wrap import fold
+from fleet.cli.wrap import fold
 
 Paint = Callable[[str, str], str]
 """Text and the name of a colour, or "bold"."""

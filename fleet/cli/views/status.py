@@ -8,7 +8,7 @@ from typing import Any
 
 from fleet.cli.views.overrides import how_to_end, override_text
 from fleet.cli.views.text_table import Column, compact, size, table
-from fleet.cli.views.wrap import fold
+from fleet.cli.wrap import fold
 from fleet.duration_words import measured
 
 Paint = Callable[[str, str], str]

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable, Iterator
-
-from fleet.cli.options import columns
 
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 # A command is to be copied whole.
 _WORD = re.compile(r"(?:`[^`]*`|[^ ])+")
 _VERBATIM = "  | "
 """How a line that quotes a log begins; the terminal may break it."""
-
-
-_UNBROKEN = 100_000
-
-
-def terminal_width() -> int:
-    """Columns of stdout; what goes into a pipe is looked through line by line, and not broken."""
-    return columns(100) if sys.stdout.isatty() else _UNBROKEN
 
 
 def fold(lines: Iterable[str], width: int) -> Iterator[str]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.cli.options import columns
-from fleet.cli.views.wrap import fold
+from fleet.cli.wrap import fold
 
 COLOUR = re.compile(r"\x1b\[\d*m")
 
