@@ -147,3 +147,19 @@ def test_a_scheduler_does_not_outlive_a_view_that_is_killed(short_folder: Path, 
         eventually(lambda: not alive(pid), within=10)
     finally:
         broker.clean()
+
+
+def test_the_entries_of_a_celery_app_are_sent_too(short_folder: Path) -> None:
+    pytest.importorskip("celery")
+    (short_folder / "fleet.toml").write_text(
+        '[fleet]\nname = "app"\napp = "work:app"\n[queues.celery]\n[workers.w]\nqueues = ["celery"]\npool = "solo"\n'
+    )
+    (short_folder / "work.py").write_text(
+        "from celery import Celery\napp = Celery('work', broker='memory://')\n"
+        "@app.task\ndef tick(): ...\n"
+        "app.conf.beat_schedule = {'often': {'task': 'work.tick', 'schedule': 0.5}}\n"
+    )
+    with view(Pod(short_folder, 0)) as port:
+        found = eventually(lambda: clock(port), within=60)
+        assert [each["name"] for each in found["schedules"]] == ["often"]
+        assert found["schedules"][0]["when"] == "every 500ms"
