@@ -52,6 +52,14 @@ concurrency = 2
 max_retries = 0
 [dashboard]
 listen = "127.0.0.1:PORT"
+[[schedules]]
+name = "hourly"
+task = "work.fine"
+every = "3h"
+[[schedules]]
+name = "yearly"
+task = "work.fine"
+cron = "0 0 1 1 *"
 """
 SCREENS = [
     "overview",
@@ -336,3 +344,26 @@ def test_every_screen_is_accessible_and_fits_a_telephone(
         operator.screenshot(tmp_path / f"{screen.replace('/', ' ')}.png")
     operator.dark(on=False)
     assert problems == {}
+
+
+def test_schedules_have_a_timeline_and_are_paused_by_an_operator(operator: Browser, fleet: Following) -> None:
+    go(operator, "schedules")
+    operator.size(1900, 900)
+    text = operator.sees("0 0 1 1 *", "main")
+    assert "every 3h" in text
+
+    def bars() -> list[int]:
+        """In the timeline of each."""
+        cells = operator.run(
+            "return [...document.querySelectorAll('main code')].map((each) => each.innerText)"
+        )
+        return [each.count("|") for each in cells if "·" in each]
+
+    eventually(lambda: bars() in ([5, 0], [5, 1]), within=30, message="five runs within a day, and none")
+    operator.click("main button", "Pause …")
+    operator.click("dialog button", "Pause")
+    operator.sees("paused by", "main")
+    eventually(lambda: [each["paused"] is not None for each in fleet.status()["schedules"]] == [True, False])
+    operator.click("main button", "Resume")
+    eventually(lambda: not any(each["paused"] for each in fleet.status()["schedules"]), within=20)
+    assert quiet(operator) == []
