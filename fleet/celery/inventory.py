@@ -6,6 +6,7 @@ Called by `fleet/tasks/inventory.py`, by name, in a process that exists for this
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 from fleet.celery.loading import find_app, load
@@ -37,12 +38,25 @@ def take(entry: str) -> dict[str, Any]:
 
 
 def _settings(app: Any) -> dict[str, Any]:
-    """By name; "broadcast" are the names of such queues."""
+    """By name; "broadcast" are the names of such queues, "beat_loops" entries of beat_schedule with their seconds."""
     from kombu.common import Broadcast
 
     found = {name: _plain(app.conf[name]) for name in _SETTINGS if _is_set(app, name)}
     copies = sorted(name for name, queue in app.amqp.queues.items() if isinstance(queue, Broadcast))
-    return {**found, "broadcast": copies} if copies else found
+    apart = {"broadcast": copies, "beat_loops": dict(_loops(app.conf.beat_schedule or {}))}
+    return {**found, **{name: value for name, value in apart.items() if value}}
+
+
+def _loops(entries: Any) -> Iterator[tuple[str, float]]:
+    """Those that fire more often than once a second."""
+    from celery.schedules import maybe_schedule, schedule
+
+    for name, entry in entries.items():
+        when = maybe_schedule(entry.get("schedule")) if isinstance(entry, dict) else None
+        if isinstance(when, schedule) and type(when) is schedule:
+            seconds = when.run_every.total_seconds()
+            if seconds < 1:
+                yield str(name), seconds
 
 
 def _task(app: Any, task: Any) -> dict[str, Any]:

@@ -193,6 +193,19 @@ _NAMES = {
     "max_tasks": "worker_max_tasks_per_child",
     "max_memory": "worker_max_memory_per_child",
 }
+
+
+def _loops(fleet: Fleet, value: Any) -> Iterator[Finding]:
+    if not isinstance(value, dict) or not fleet.project.beat:
+        return
+    shown = ", ".join(f"{name} every {seconds:g} s" for name, seconds in list(value.items())[:5])
+    yield Finding(
+        _APP,
+        f"beat_schedule sends {shown}: that is a loop and no schedule; below 100 ms it is sent every 100 ms",
+        help="loop in the task instead",
+    )
+
+
 _SAYINGS: Mapping[str, Callable[[Fleet, Any], Iterator[Finding]]] = {
     "broker_url": _another_broker,
     "task_always_eager": _eager,
@@ -216,6 +229,7 @@ _SAYINGS: Mapping[str, Callable[[Fleet, Any], Iterator[Finding]]] = {
         "worker_direct gives each worker a queue of its own",
         "name a queue in fleet.toml for what is sent there",
     ),
+    "beat_loops": _loops,
     "broadcast": _not_consumed(
         "Broadcast queues give each worker a copy",
         "keep a `celery worker` for them, or send to a queue for each group",

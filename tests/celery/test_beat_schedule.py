@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fleet.celery.beat_schedule import BeatSchedule, take
+from fleet.celery.inventory import _settings
 from fleet.schedules.app_schedules import AppSchedule
 from fleet.schedules.moments import latest, upcoming
 from fleet.schedules.notes import rule_of, timing_of
@@ -118,6 +119,11 @@ def test_an_interval_counts_from_1970_as_every_does(by_name: dict[str, AppSchedu
 def test_an_interval_of_nothing_is_no_flood_and_said(by_name: dict[str, AppSchedule]) -> None:
     assert by_name["loop"].every_seconds == 0.1
     assert ("loop", "every 0 s is a loop, not a schedule: it is sent every 0.1 s") in said
+
+
+def test_a_flood_is_found_before_it_runs(taken: BeatSchedule) -> None:
+    """By `fleet validate --app`: FLT717."""
+    assert _settings(taken.app)["beat_loops"] == {"loop": 0.0}
 
 
 def test_a_class_of_the_project_is_asked_now_and_again_when_it_says(
