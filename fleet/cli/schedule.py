@@ -12,7 +12,7 @@ import click
 
 from fleet.cli.exits import Exit
 from fleet.cli.options import AtLeast, Failure, env_option, file_option, json_option
-from fleet.cli.running.commands import duration, for_option, reason_option, unanswered
+from fleet.cli.running.commands import duration, for_option, post, reason_option
 from fleet.cli.running.needed import Needed, name_a_schedule, schedules
 from fleet.visible import visible
 
@@ -114,7 +114,7 @@ def preview(*, when: str, timezone: str, count: int, start: str | None, as_json:
 @common
 def run(*, name: str, file: Path | None, env: str | None, as_json: bool) -> int:
     """Send the task of a schedule now; its timetable stays; --json prints the message's id."""
-    return _tell("run", file, env, as_json, name=name)
+    return post("/schedules/run", file, env, as_json, name=name)
 
 
 @command.command("pause", short_help="Stop sending a schedule until `resume`.")
@@ -126,7 +126,9 @@ def pause(
     *, name: str, lasting: str | None, reason: str | None, file: Path | None, env: str | None, as_json: bool
 ) -> int:
     """Stop sending a schedule, on every host, until `resume` or until --for is over; missed runs are not sent later."""
-    return _tell("pause", file, env, as_json, name=name, for_seconds=duration(lasting), reason=reason)
+    return post(
+        "/schedules/pause", file, env, as_json, name=name, for_seconds=duration(lasting), reason=reason
+    )
 
 
 @command.command("resume")
@@ -134,7 +136,7 @@ def pause(
 @common
 def resume(*, name: str, file: Path | None, env: str | None, as_json: bool) -> int:
     """End a pause. Of a schedule with `overlap = "skip"` also forget a run whose end nobody has told."""
-    return _tell("resume", file, env, as_json, name=name)
+    return post("/schedules/resume", file, env, as_json, name=name)
 
 
 @command.command("fire", short_help="Send the run of one moment, once: for a CronJob.")
@@ -173,18 +175,3 @@ def _declared(file: Path | None, env: str | None, names: tuple[str, ...]) -> tup
             raise Failure(f"there is no schedule {name!r}; there are: {there}", Exit.USAGE)
     chosen = [known[name] for name in names] if names else [each for each in known.values() if each.enabled]
     return fleet.name, chosen
-
-
-def _tell(verb: str, file: Path | None, env: str | None, as_json: bool, **arguments: Any) -> int:
-    from fleet.cli.file.locate import locate
-    from fleet.cli.running.api_client import ApiClient, ApiError, ControllerUnavailable
-
-    path, state = locate(file, env)
-    try:
-        answer = ApiClient(state.api_socket).post(f"/schedules/{verb}", arguments)
-    except ControllerUnavailable:
-        raise unanswered(path, state) from None
-    except ApiError as error:
-        raise Failure(str(error)) from error
-    click.echo(json.dumps(answer, ensure_ascii=False) if as_json else visible(answer["outcome"]))
-    return Exit.OK

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from fleet.config.model import Fleet
+from fleet.rules.finding import Finding, KeyPath
 
 # World-writable by their purpose, wherever the check runs.
 _TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108
@@ -17,6 +18,28 @@ _MOUNTED_SECRETS = ("/run/secrets", "/var/run/secrets")
 def absolute(fleet: Fleet, path: str) -> Path:
     """As the file means it: relative to its own folder, symlinks kept."""
     return Path(os.path.normpath(fleet.folder / Path(path).expanduser()))
+
+
+def text_of_file(fleet: Fleet, path: KeyPath, name: str, *, as_text: str) -> str | Finding:
+    """What the file holds that the key at `path` names, or why it can't be read. `as_text`: the remedy for one that
+    holds no text.
+    """
+    try:
+        return absolute(fleet, name).read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return Finding(
+            path,
+            f"there is no file {name} here",
+            help="create it on the fleet's machine, or correct the path: relative ones start at fleet.toml's folder",
+            severity="warning" if name.startswith(("/", "~")) else None,
+        )
+    except UnicodeDecodeError:
+        return Finding(path, f"{name} does not hold UTF-8 text", help=as_text)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "that is no path"
+        return Finding(
+            path, f"can't read {name}: {reason}", help="the user that starts the fleet has to read it"
+        )
 
 
 def readable_by_others(path: Path) -> str | None:

@@ -46,20 +46,25 @@ def test_a_class_sends_only_while_it_is_our_turn_and_is_made_anew_after_an_error
     app = Celery("counted", broker="memory://", set_as_current=False)
     app.conf.beat_schedule = {"often": {"task": "counted.t", "schedule": 0.05}}
     CountingScheduler.fails = 1
-    ours = [False]
+    ours, asked = [False], []
+
+    def is_ours() -> bool:
+        asked.append(ours[0])
+        return ours[0]
+
     name = f"{__name__}:CountingScheduler"
-    service = BeatService(app, name, lambda: ours[0], log=Log(), folder=tmp_path)
+    service = BeatService(app, name, is_ours, log=Log(), folder=tmp_path)
     service.start()
     try:
-        time.sleep(0.2)
+        eventually(lambda: len(asked) >= 3, within=20)
         assert CountingScheduler.sent == []
         ours[0] = True
         eventually(lambda: len(CountingScheduler.sent) >= 3, within=20)
         assert service.shown()["entries"][0]["name"] == "often"
         ours[0] = False
         eventually(lambda: not service.shown()["sends"], within=5)
-        seen = len(CountingScheduler.sent)
-        time.sleep(0.3)
+        seen, before = len(CountingScheduler.sent), len(asked)
+        eventually(lambda: len(asked) >= before + 3, within=20)
         assert len(CountingScheduler.sent) <= seen + 1
     finally:
         service.stop()

@@ -69,13 +69,18 @@ def duration(text: str | None) -> float | None:
 
 
 def tell(verb: str, file: Path | None, env: str | None, as_json: bool, **arguments: Any) -> int:
-    """Have it done, and print what was done. Raises Failure."""
+    """Have a command of the controller done, and print what was done. Raises Failure."""
+    return post(f"/commands/{verb}", file, env, as_json, **arguments)
+
+
+def post(url_path: str, file: Path | None, env: str | None, as_json: bool, **arguments: Any) -> int:
+    """As `tell`, of anything that the controller's API does. Raises Failure."""
     from fleet.cli.file.locate import locate
     from fleet.cli.running.api_client import ApiClient, ApiError, ControllerUnavailable
 
     path, state = locate(file, env)
     try:
-        answer = ApiClient(state.api_socket).post(f"/commands/{verb}", arguments)
+        answer = ApiClient(state.api_socket).post(url_path, arguments)
     except ControllerUnavailable:
         raise unanswered(path, state) from None
     except ApiError as error:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fleet.config.model import Fleet
 from fleet.machine import Machine
 from fleet.rules.brokers import url_to_use
-from fleet.rules.files import absolute
+from fleet.rules.files import text_of_file
 from fleet.rules.finding import Finding, Mark
 from fleet.rules.registry import rule
 
@@ -58,23 +58,9 @@ def url_file_unusable(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
             help="remove one of the two lines: `url` or `url_file`",
         )
         return
-    file = absolute(fleet, name)
-    try:
-        file.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        yield Finding(
-            path,
-            f"there is no file {name} here",
-            help="create it on the fleet's machine, or correct the path: relative ones start at fleet.toml's folder",
-            severity="warning" if name.startswith(("/", "~")) else None,
-        )
-    except UnicodeDecodeError:
-        yield Finding(path, f"{name} does not hold UTF-8 text", help="one line, the broker's URL")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "that is no path"
-        yield Finding(
-            path, f"can't read {name}: {reason}", help="the user that starts the fleet has to read it"
-        )
+    read = text_of_file(fleet, path, name, as_text="one line, the broker's URL")
+    if isinstance(read, Finding):
+        yield read
 
 
 @rule("FLT905", "broker-client-missing", "error", varies=True, reads=("broker.url", "broker.url_file"))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from fleet.config.model import Fleet
 from fleet.machine import Machine
-from fleet.rules.files import absolute
+from fleet.rules.files import text_of_file
 from fleet.rules.finding import Finding, KeyPath
 from fleet.rules.registry import rule
 
@@ -61,26 +61,13 @@ def _unusable(fleet: Fleet, path: KeyPath, name: str) -> Iterator[Finding]:
     if not name.strip():
         yield Finding(path, f"`{key}` names no file", help="leave it out, or name one")
         return
-    try:
-        text = absolute(fleet, name).read_bytes().decode("utf-8")
-        if key == "env_file":
-            yield from _wrong_lines(path, name, text)
-        elif not text.strip():
-            yield Finding(path, f"{name} is empty", help=_CONTENT[str(key)])
-    except FileNotFoundError:
-        yield Finding(
-            path,
-            f"there is no file {name} here",
-            help="create it on the fleet's machine, or correct the path: relative ones start at fleet.toml's folder",
-            severity="warning" if name.startswith(("/", "~")) else None,
-        )
-    except UnicodeDecodeError:
-        yield Finding(path, f"{name} does not hold UTF-8 text", help="save it as UTF-8")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "that is no path"
-        yield Finding(
-            path, f"can't read {name}: {reason}", help="the user that starts the fleet has to read it"
-        )
+    read = text_of_file(fleet, path, name, as_text="save it as UTF-8")
+    if isinstance(read, Finding):
+        yield read
+    elif key == "env_file":
+        yield from _wrong_lines(path, name, read)
+    elif not read.strip():
+        yield Finding(path, f"{name} is empty", help=_CONTENT[str(key)])
 
 
 @rule("FLT709", "impossible-variable", "error", reads=("workers.env",))

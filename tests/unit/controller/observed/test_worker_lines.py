@@ -12,6 +12,7 @@ from fleet.control import NEW_FIELDS, Command, Report
 from fleet.controller.observed.control_server import LONGEST_LINE_BYTES, WorkerServer
 
 LINE = Report("http/0", 7, "r", "ready").to_json().encode() + b"\n"
+OTHER_LINE = Report("http/1", 8, "r", "ready").to_json().encode() + b"\n"
 
 
 async def until(condition: object, within: float = 10.0) -> None:
@@ -49,8 +50,9 @@ def test_a_report_may_come_in_pieces_and_a_command_goes_back(short_folder: Path)
     async def story(server: WorkerServer, connect: object) -> None:
         worker = connect()  # type: ignore[operator]
         worker.send(LINE[:20])
-        await asyncio.sleep(0.02)
-        assert not server.reports
+        connect().send(OTHER_LINE)  # type: ignore[operator]
+        await until(lambda: 8 in server.reports)
+        assert 7 not in server.reports
         worker.send(LINE[20:] + LINE[:5])
         await until(lambda: 7 in server.reports)
         server.send(7, Command("drain"))
@@ -85,7 +87,9 @@ def test_who_is_not_a_worker_is_hung_up_on(short_folder: Path) -> None:
     with_server(short_folder, story)
 
 
-def test_a_worker_that_has_connected_again_is_reached_by_its_new_connection(short_folder: Path) -> None:
+def test_a_worker_that_has_connected_again_is_reached_by_its_new_connection(
+    short_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def story(server: WorkerServer, connect: object) -> None:
         old = connect()  # type: ignore[operator]
         old.send(LINE)
@@ -94,8 +98,10 @@ def test_a_worker_that_has_connected_again_is_reached_by_its_new_connection(shor
         new = connect()  # type: ignore[operator]
         new.send(LINE)
         await until(lambda: server.reports[7] is not first)
+        lost: list[object] = []
+        monkeypatch.setattr(server, "lost", lambda line: (type(server).lost(server, line), lost.append(line)))
         old.close()
-        await asyncio.sleep(0.02)
+        await until(lambda: lost)
         server.send(7, Command("pause"))
         assert b"pause" in await asyncio.wait_for(asyncio.get_running_loop().sock_recv(new, 4096), 10)
 
