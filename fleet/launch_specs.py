@@ -31,7 +31,7 @@ def module_of(entry: str) -> str:
 
 
 def celery_entries(app: tuple[str, ...]) -> tuple[str, ...]:
-    """Those entries of `app` that name a Celery app."""
+    """The entries of `app` that name a Celery app."""
     return tuple(entry for entry in app if ":" in entry)
 
 

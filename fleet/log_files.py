@@ -65,7 +65,7 @@ def recognise(path: Path) -> LogFile | None:
 
 
 def log_files(folder: Path, wanted: Selection) -> list[LogFile]:
-    """Those of wanted slots, each slot's in the order in which they were written."""
+    """The files of wanted slots, each slot's in the order in which they were written."""
     try:
         paths = list(folder.iterdir())
     except FileNotFoundError:
@@ -142,7 +142,7 @@ class _Followed:
             yield from (Line(self.slot, _text(line)) for line in lines)
 
     def close(self) -> Iterator[Line]:
-        """Its last, unfinished line."""
+        """Give the last, unfinished line."""
         os.close(self.fd)
         if self.rest:
             yield Line(self.slot, _text(self.rest))

@@ -62,7 +62,7 @@ class WorkerLabels:
 
 
 def workers(programs: Iterable[_Program]) -> list[_Program]:
-    """Those that fill slots."""
+    """The programs that fill slots."""
     return [program for program in programs if program.labels.get("role") == "worker"]
 
 

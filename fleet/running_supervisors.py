@@ -29,7 +29,7 @@ class RunningSupervisor:
 
 
 def running_supervisors() -> Iterator[RunningSupervisor]:
-    """Those of this user; root's sees those of everybody."""
+    """The supervisors of this user; root sees those of everybody."""
     try:
         pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
     except OSError:

@@ -18,6 +18,12 @@ PRONOUNS = re.compile(
     r"(It|They|This|That|These|Those|Its|Their|Who|Whoever|What|Whatever|How|When|Where|Which|Why)\b"
 )
 
+# A docstring that begins like this speaks of something that stands elsewhere.
+LEANING = re.compile(
+    r"(It|They|Them|Those|These|Its|Their|This|That|Both|Others|(One|Some|Each|None) of them|"
+    r"(Of|By|In|To|With|For) (it|them))\b(?! functions\b)"
+)
+
 # Functions that have more parameters, as file:function, and why.
 MANY_PARAMETERS = {
     **dict.fromkeys(
@@ -50,6 +56,14 @@ def test_a_module_says_its_job_in_a_first_sentence_with_its_subject(file) -> Non
     first = said.split("\n\n")[0]
     assert not PRONOUNS.match(first), f"of what is this said? {first}"
     assert first.rstrip()[-1] in ".?:", f"not a sentence: {first}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=name)
+def test_a_docstring_names_what_it_speaks_of(file) -> None:  # type: ignore[no-untyped-def]
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            said = ast.get_docstring(node) or ""
+            assert not LEANING.match(said), f"of what is this said? {node.name}: {said}"
 
 
 def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:

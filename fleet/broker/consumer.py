@@ -98,7 +98,7 @@ class BrokerConsumer(Protocol):
         """The same, asked anew."""
 
     def take_suspect(self, queue: str | None = None) -> Delivery | None:
-        """One of them, for a worker that has nothing else; None when there is none, now. `queue`: there must be."""
+        """One suspect (of `queue`, if given), for a worker that has nothing else; None when there is none, now."""
 
     def renew(self) -> None:
         """Tell the broker that this worker lives; from any thread."""

@@ -31,7 +31,7 @@ class HandOver:
         return self._posting
 
     def failed(self, error: Exception) -> None:
-        """It can't be written: sizes, types and depths that some client could write and we can't."""
+        """A message that can't be written: sizes, types and depths that some client could write and we can't."""
         self._posting = None
         if not self._has_failed:
             self._has_failed = True

@@ -121,7 +121,7 @@ class Link:
         return self._line.suspects
 
     def take_suspect(self, queue: str | None = None) -> Delivery | None:
-        """One of them, for a worker that has nothing else and has paused; None when there is none, now.
+        """One suspect, for a worker that has nothing else and has paused; None when there is none, now.
 
         `queue`: one from there is known to have been set aside.
         """

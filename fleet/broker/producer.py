@@ -164,7 +164,7 @@ _producer_lock = threading.Lock()
 
 
 def producer(broker: BrokerSpec) -> Producer:
-    """This process's producer; a new one when the broker's settings have changed."""
+    """The producer of this process; a new one when the broker's settings have changed."""
     global _producer  # one connection per process is the point
     with _producer_lock:
         if _producer is None or (_producer.broker is not broker and _producer.broker != broker):

@@ -26,7 +26,7 @@ class QueueOrder:
         self._now = 0.0  # where the message started that was taken last
 
     def order(self, names: Iterable[str]) -> list[str]:
-        """Those queues, the one to take from first of all first."""
+        """The queues, the one to take from first of all first."""
         if self.is_strict:
             return sorted(names, key=self._rank.__getitem__)
         return sorted(names, key=self._key)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 
 def wait_readable(descriptors: Iterable[int], timeout: float) -> set[int]:
-    """Those that are readable (or hung up) within `timeout` seconds; may be none."""
+    """The descriptors that are readable (or hung up) within `timeout` seconds; may be none."""
     # poll() has no limit at descriptor 1024; eventlet removes it and patches select() instead.
     if hasattr(select, "poll"):
         poller = select.poll()

@@ -37,7 +37,7 @@ class Answer:
         self.requeue: bool | None = None
 
     def ack(self, *_: Any) -> None:
-        """That is what is done anyway."""
+        """Acknowledging is done anyway."""
 
     def reject(self, _logger: Any, _errors: Any, requeue: bool = False) -> None:
         self.requeue = requeue

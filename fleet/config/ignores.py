@@ -93,7 +93,7 @@ def _note(used: Used, matching: Used) -> bool:
 
 
 def _lines(diagnostic: Diagnostic, spans: Spans) -> set[int]:
-    """Those that it is shown on, and the header of its table: a comment there is about the table as a whole."""
+    """The lines of a diagnostic, and the header of its table: a comment there is about the table as a whole."""
     own = range(diagnostic.span.line, diagnostic.span.end_line + 1)
     above = bisect_right(spans.headers, diagnostic.span.line)
     return {*own, *spans.headers[above - 1 : above]}

@@ -50,7 +50,7 @@ def _located(text: str, error: tomli.TOMLDecodeError) -> Diagnostic:
 
 
 def lines_of(text: str, line: int) -> str:
-    """That line; the last one for a line behind the end."""
+    """The text of that line; of the last one for a line behind the end."""
     lines = text.split("\n")
     return lines[min(line, len(lines)) - 1]
 

@@ -106,7 +106,7 @@ class Spans:
         return [self.offset(comment.span.line, comment.span.column) for comment in self.comments]
 
     def comments_between(self, start: int, end: int) -> list[Comment]:
-        """Those that begin at or behind the offset `start`, and before `end`."""
+        """The comments that begin at or behind the offset `start`, and before `end`."""
         offsets = self._comment_offsets
         return self.comments[bisect_left(offsets, start) : bisect_left(offsets, end)]
 

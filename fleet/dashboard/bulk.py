@@ -93,7 +93,7 @@ class BulkJobs:
         self._task: asyncio.Task[None] | None = None
 
     def shown(self) -> list[dict[str, Any]]:
-        """Those that run, and the latest."""
+        """The jobs that run, and the latest."""
         now = time.time()
         recent = [job for job in self._jobs.values() if now - (job.ended_at or now) < _SHOWN_SECONDS]
         return [job.to_dict() for job in recent[-5:]]

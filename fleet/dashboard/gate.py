@@ -130,7 +130,7 @@ def _address(host: str) -> Any:
 
 
 class Proxies:
-    """Those whose word about who asks is taken."""
+    """The proxies whose word about who asks is taken."""
 
     def __init__(self, trusted: Iterable[str]) -> None:
         self._networks = []

@@ -80,7 +80,7 @@ class TokenFile:
 
 
 def read_tokens(path: Path) -> Iterator[Token]:
-    """Those lines that are `NAME ROLE SECRET`; others, comments among them, mean nothing."""
+    """The lines that are `NAME ROLE SECRET`; others, comments among them, mean nothing."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
             lines = file.read(_MOST_BYTES).splitlines()

@@ -15,7 +15,7 @@ _HOLD_SECONDS = 60
 
 
 def scaled_object(facts: Facts, unit: Unit) -> dict[str, Any]:
-    """Its bounds are the group's; how many it takes between them says `fleet view`, or the length of the queues."""
+    """The bounds are the group's; how many it takes between them says `fleet view`, or the length of the queues."""
     name = f"{facts.slug}-{unit.slug}"
     by_view = facts.options.scaler == "view"
     spec = {

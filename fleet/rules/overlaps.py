@@ -36,7 +36,7 @@ class Overlaps(Generic[T]):
         self._ends[1].add(end[::-1], value)
 
     def candidates(self, pattern: str) -> Iterator[T]:
-        """Those that may match a name that `pattern` matches, the first added first."""
+        """The patterns that may match a name that `pattern` matches, the first added first."""
         begin, end = literals(pattern)
         first, last = self._ends[0].near(begin), self._ends[1].near(end[::-1])
         yield from min(first, last, key=len)

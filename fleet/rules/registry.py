@@ -168,7 +168,7 @@ def catalogue() -> dict[str, Rule]:
 
 
 def rules_of_files() -> list[Rule]:
-    """Those that need no more than the file, in the order of codes."""
+    """The rules that need no more than the file, in the order of codes."""
     _rules_of_files()
     return [each for _, each in sorted(_RULES.items()) if not each.on_request]
 

@@ -71,7 +71,7 @@ class CodeTrial:
             self._trial = None
 
     def start_anew(self) -> NoReturn:
-        """This process, from its beginning; its pid stays."""
+        """Start this process from its beginning; its pid stays."""
         os.execve(sys.executable, self._command, self._environment)  # noqa: S606
 
     @property

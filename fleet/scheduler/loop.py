@@ -346,12 +346,12 @@ class Scheduler:
 
 
 def notes_of(texts: Mapping[str, str]) -> dict[str, Note]:
-    """Those of schedules that can be read."""
+    """The notes that can be read."""
     return {name: note for name in texts if name and (note := Note.read(texts[name]))}
 
 
 def with_queue(note: Note, postings: Sequence[Posting]) -> Note:
-    """Its run with where that was sent."""
+    """The run of a schedule with where it was sent."""
     if not postings or note.run is None:
         return note
     return replace(note, run=replace(note.run, queue=postings[-1].queue))

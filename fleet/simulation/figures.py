@@ -27,7 +27,7 @@ Figures = dict[str, Any]
 
 
 class BadAssertion(ValueError):  # noqa: N818
-    """It can't be understood; the text says why."""
+    """An assertion that can't be understood; the text says why."""
 
 
 def figures(history: History) -> Figures:

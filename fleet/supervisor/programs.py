@@ -46,7 +46,7 @@ class Programs:
             yield from list(group.processes.values())
 
     def add(self, spec: ProgramSpec) -> None:
-        """It starts in this pass of the main loop. Raises ValueError when it can't be supervised."""
+        """Add a program, which starts in this pass of the main loop. Raises ValueError when it can't be supervised."""
         settings.check(spec)
         if self._options.stopping:
             raise ValueError(f"{spec.full_name}: this fleet is stopping")
@@ -130,7 +130,7 @@ class Programs:
         )
 
     def _tend_zygotes(self) -> None:
-        """Those that are leaving need none."""
+        """Tend the zygotes; programs that are leaving need none."""
         staying = () if self._options.stopping else (each for each in self if not each.removing)
         self._options.zygotes.tend({each.kind: each.spec for each in staying if each.kind})
 

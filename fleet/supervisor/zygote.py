@@ -75,7 +75,7 @@ class Zygote:
         return _AGAIN_SECONDS if self._is_ready else min(2 * self._again_seconds, _LONGEST_AGAIN_SECONDS)
 
     def may_be_followed(self, now: float) -> bool:
-        """It will fork nothing any more, and it is time to try again."""
+        """Whether the zygote will fork nothing any more, and it is time to try another."""
         return self._is_over and self._again_at <= now
 
     @property

@@ -24,7 +24,7 @@ _SYSTEM = re.compile(r"^/etc/(crontab|cron\.d/)|(^|/)crontab$|(^|/)cron\.d/")
 
 
 def crontab(text: str, name: str, _variables: Mapping[str, str]) -> FileReading:
-    """Those of /etc, told by their name, have a column for the user."""
+    """The lines of a crontab. Those of /etc, told by their name, have a column for the user."""
     reading, zone, has_users = FileReading(), "", bool(_SYSTEM.search(name)) and name.startswith("/etc/")
     for number, line in enumerate(text.splitlines(), 1):
         where = f"{name}:{number}"

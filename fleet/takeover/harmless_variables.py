@@ -17,7 +17,7 @@ BROKER_URLS = ("CELERY_BROKER_URL", "BROKER_URL")
 
 
 def harmless(environment: Mapping[str, str]) -> dict[str, str]:
-    """Those whose values are written."""
+    """The variables whose values are written."""
     return {key: value for key, value in environment.items() if key in HARMLESS and "$" not in value}
 
 

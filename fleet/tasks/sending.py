@@ -202,7 +202,7 @@ def posting_of(
     *,
     headers: Mapping[str, Any] | None = None,
 ) -> Posting:
-    """That message on its way to `queue`, with further `headers`."""
+    """The message on its way to `queue`, with further `headers`."""
     if headers:
         message = message._replace(headers={**message.headers, **headers})
     return Posting(

@@ -76,10 +76,10 @@ class App(Protocol):
         """What is raised in a task at its soft time limit."""
 
     def enter(self, *, pool_process: bool) -> None:
-        """This process will run tasks: one of prefork's, or the worker itself. Raises BootFailed."""
+        """Prepare a process that will run tasks: one of prefork's, or the worker itself. Raises BootFailed."""
 
     def leave(self) -> None:
-        """This process runs no more tasks."""
+        """Clean up in a process that runs no more tasks."""
 
     def stop(self) -> None:
         """The worker has drained; where it was made, and where that process lives to see it."""

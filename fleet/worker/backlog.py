@@ -11,7 +11,7 @@ from fleet.launch_specs import WorkerSpec
 
 
 class Backlog:
-    """That part of a deque which the workload uses. Within a queue the order is that of arrival."""
+    """The part of a deque which the workload uses. Within a queue the order is that of arrival."""
 
     def __init__(self, order: QueueOrder, waiting: Iterable[Delivery] = ()) -> None:
         self._order = order
@@ -55,14 +55,14 @@ class Backlog:
             self.append(delivery)
 
     def extendleft(self, deliveries: Iterable[Delivery]) -> None:
-        """They were taken from here and have not begun: each before what waits of its own queue."""
+        """Put back deliveries that were taken from here and have not begun: each before what waits of its own queue."""
         for delivery in deliveries:
             self._lanes.setdefault(delivery.queue, deque()).appendleft(delivery)
             self._count += 1
             self._order.took(delivery.queue, -1)
 
     def keep(self, deliveries: Iterable[Delivery]) -> None:
-        """These and no others."""
+        """Keep these deliveries and no others."""
         self._urgent.clear()
         self._lanes.clear()
         self._count = 0

@@ -160,7 +160,7 @@ class BrokerConnection:
         return self.connected and self._link.suspects
 
     def take_suspect(self, queue: str | None = None) -> Delivery | None:
-        """One of them, if there is one, and a connection; of that queue, where one must be."""
+        """One suspect, if there is one, and a connection; of that queue, where one must be."""
         taken: list[Delivery | None] = []
         if self.connected:
             self._attempt(lambda: taken.append(self._link.take_suspect(queue)))

@@ -94,7 +94,7 @@ class Consumer:
         self._reactor.wake()
 
     def begins(self, delivery: Delivery) -> None:
-        """It was submitted a while ago and begins only now."""
+        """A delivery that was submitted a while ago begins only now."""
         self._begun.append(delivery)  # wakes nobody: it is for how long it runs, seconds later
 
     def order(self, order: Order) -> None:
@@ -165,7 +165,7 @@ class Consumer:
         self.order(Order("drain", time.monotonic() + self._settings.spec.grace_period_seconds))
 
     def back(self, deliveries: list[Delivery]) -> None:
-        """They have not begun; they are the next to."""
+        """Take deliveries back from the pool; they start before anything that arrived later."""
         self._workload.back(deliveries)
 
     # The loop

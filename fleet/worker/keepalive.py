@@ -25,8 +25,8 @@ class Keepalive:
         renew_every_seconds: float,
         stand_in: Callable[[float], float | None] | None = None,
     ) -> None:
-        """Both must be safe to call from another thread. `stand_in` is called every second, when woken, and as
-        soon as it has asked for.
+        """Both functions must be safe to call from another thread. `stand_in` is called every second, when woken, and
+        as soon as it has asked for.
         """
         self._renew = renew
         self._renew_every = renew_every_seconds

@@ -45,6 +45,6 @@ class Rates:
         return max(turn - now, _SHORTEST_SECONDS)
 
     def reset(self, task: str) -> None:
-        """Its limit has changed."""
+        """Start anew with a task whose limit has changed."""
         self._free_at.pop(task, None)
         self._promised_to.pop(task, None)

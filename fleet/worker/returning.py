@@ -30,7 +30,7 @@ class Returning:
         self._running |= {key: each for each in running if (key := _key(each))}
 
     def forget(self, given_back: Iterable[Delivery]) -> None:
-        """They don't run here: the pool has handed them back, and who gets them next is to run them."""
+        """Forget deliveries that the pool has handed back: who gets them next is to run them."""
         if self._running:
             for each in given_back:
                 if (key := _key(each)) and self._running.get(key) is each:

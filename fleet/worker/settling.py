@@ -97,7 +97,7 @@ class Settler:
         return Verdict("given up", quarantine.after_a_death(outcome.reason, attempt, most))
 
     def too_often(self, delivery: Delivery) -> Verdict:
-        """It has been handed out more often than it may be, and is not to run again."""
+        """A message that has been handed out more often than it may be is not to run again."""
         return Verdict("given up", quarantine.why_given_up(attempts_of(delivery), self._spec.max_deliveries))
 
     def settle(
@@ -158,7 +158,7 @@ class Settler:
         )
 
     def give_up(self, delivery: Delivery) -> None:
-        """It has been handed out more often than it may be, and is not to run again."""
+        """A message that has been handed out more often than it may be is not to run again."""
         reason = quarantine.why_given_up(attempts_of(delivery), self._spec.max_deliveries)
         self._count_unrun(delivery, Outcome("lost", reason), LOST)
         self._carry_out(Bury(reason), delivery)

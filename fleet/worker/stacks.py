@@ -78,14 +78,14 @@ def _own_file() -> int | None:
 
 
 def ask(pids: Iterable[int]) -> None:
-    """Those pool processes write theirs, soon."""
+    """Have pool processes write their stacks, soon."""
     for pid in pids:
         with suppress(OSError):
             os.kill(pid, STACK_SIGNAL)
 
 
 def write() -> None:
-    """Those of this process, from any thread."""
+    """Write the stacks of this process, from any thread."""
     with suppress(OSError, ValueError):
         faulthandler.dump_traceback(file=_STDERR, all_threads=True)
         for text in _green(_MOST_GREEN):
@@ -93,7 +93,7 @@ def write() -> None:
 
 
 def own(interrupted: FrameType | None = None) -> str:
-    """Those of all threads of this process, as faulthandler writes them.
+    """The stacks of all threads of this process, as faulthandler writes them.
 
     interrupted: where this thread was, when a signal's handler asks.
     """
@@ -114,7 +114,7 @@ def _thread(ident: int, innermost: FrameType) -> str:
 
 
 def green() -> str:
-    """Those of suspended green threads, as a text; "" where there are none. From any thread."""
+    """The stacks of suspended green threads, as a text; "" where there are none. From any thread."""
     whole, parts = 0, []
     for text in _green(_MOST_GREEN_TOLD):
         whole += len(text)
@@ -126,7 +126,7 @@ def green() -> str:
 
 
 def _green(most: int) -> Iterable[str]:
-    """Those of suspended green threads, where there are any."""
+    """The stacks of suspended green threads, where there are any."""
     greenlet = sys.modules.get("greenlet")
     if greenlet is None:
         return

@@ -149,7 +149,7 @@ class TaskStatistics:
         return found
 
     def tell(self, told: dict[tuple[str, str], float]) -> list[TaskEntry]:
-        """Those that have counted something since; `told` remembers that, by what each had counted."""
+        """The entries that have counted something since; `told` remembers that, by what each had counted."""
         entries = []
         for (queue, _), series in list(self._series.items()):
             task = series.task

@@ -124,7 +124,7 @@ class Workload:
             self._connection.requeue(unfinished, counted=True)
 
     def back(self, deliveries: list[Delivery]) -> None:
-        """They have not begun; they are the next to."""
+        """Take deliveries back from the pool; they start before anything that arrived later."""
         # Not what has been put aside because the pool could not take it.
         known = [each for each in deliveries if self.in_flight.pop(each, None) is not None]
         self._to_ack.difference_update(known)
@@ -186,7 +186,7 @@ class Workload:
         pool.submit(delivery)
 
     def begins(self, delivery: Delivery) -> None:
-        """It has waited in the pool: its time limit counts from now."""
+        """A delivery that has waited in the pool begins: its time limit counts from now."""
         if self.in_flight.pop(delivery, None) is not None:
             now = time.monotonic()
             self.in_flight[delivery] = now  # at the end: they are in the order in which they began
@@ -232,7 +232,7 @@ class Workload:
         return delivery in self._acked
 
     def new_rate(self, task: str) -> None:
-        """It has another rate limit now."""
+        """A task has another rate limit now."""
         self._rates.reset(task)
 
     def _ack_first(self, delivery: Delivery) -> None:
@@ -251,7 +251,7 @@ class Workload:
         self._acked.add(delivery)
 
     def ack_begun(self, pool: Pool) -> bool:
-        """Those that are acknowledged when they begin; whether some have not yet."""
+        """The deliveries that are acknowledged when they begin; whether some have not yet."""
         if self._to_ack:
             pool.look_for_begun()
         while self._begun:
@@ -308,7 +308,7 @@ class Workload:
         return next((f"{label(delivery)} was lost: {why}" for delivery, why in lost.items()), None)
 
     def settle(self, delivery: Delivery, outcome: Outcome) -> None:
-        """It has ended."""
+        """A delivery has ended."""
         if (since := self.in_flight.pop(delivery, None)) is None:
             return  # put aside: the pool had said that it could not take it
         self._returning.ended(delivery, outcome, unheard=self._connection.is_void(delivery))
@@ -357,7 +357,7 @@ class Workload:
                 self._connection.requeue([suspect], counted=False)
 
     def _make_room(self, now: float) -> None:
-        """They wait for those that run to end, but not for ever for new ones; unless others have run them by then."""
+        """Suspects wait for what runs to end, but not for ever for what is new; unless others run them by then."""
         if self.alone and not self._runs_dry:
             return  # for one of them
         if self._make_room_at is None:

@@ -54,7 +54,7 @@ class QoS(virtual.QoS):  # type: ignore[misc]
             self._settled(held)
 
     def _held(self, delivery_tags: Sequence[Any]) -> list[Any]:
-        """Those of `delivery_tags` that are to be settled, the first time this is asked for."""
+        """The deliveries of `delivery_tags` that are to be settled, the first time this is asked for."""
         if self.channel.closed:
             raise BrokerUnavailable("the channel is closed, and its messages are given to others")
         return [tag for tag in delivery_tags if tag in self._delivered and tag not in self._dirty]

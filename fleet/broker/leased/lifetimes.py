@@ -51,10 +51,10 @@ class Lifetimes(Protocol):
         """Make the queue known. A lifetime without an end changes nothing about a queue that has one."""
 
     def use(self, queues: Sequence[str]) -> dict[str, Lifetime]:
-        """This owner uses `queues`; those of them that have a lifetime. Pushes the owner's lease out."""
+        """Note that the owner uses those of `queues` that have a lifetime. Pushes the owner's lease out."""
 
     def unuse(self, queues: Sequence[str]) -> None:
-        """This owner uses them no more; temporary ones of which it was the last user are deleted."""
+        """Note that the owner uses the queues no more; temporary ones of which it was the last user are deleted."""
 
     def of(self, queue: str) -> Lifetime:
         """The lifetime of a queue, without an end if it has none."""

@@ -156,7 +156,7 @@ class LeasedStore(Protocol):
         """
 
     def delayed(self, queue: str, limit: int) -> list[Found]:
-        """Those that are due first."""
+        """The delayed messages that are due first."""
 
     def cancel(self, queue: str, ident: str) -> bool:
         """Delete the delayed message with that id; False when there is none (any more)."""

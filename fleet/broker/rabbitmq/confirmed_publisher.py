@@ -88,7 +88,7 @@ class ConfirmedPublisher:
         self._channel.events["basic_return"].add(self._on_returned)
 
     def is_apart(self, queue: str) -> None:
-        """This queue may be full and refuse."""
+        """Note a queue that may be full and refuse."""
         self._delays.apart.add(queue)
 
     def look(self) -> None:
@@ -132,7 +132,7 @@ class ConfirmedPublisher:
                 raise Refused(str(error), left) from error
 
     def unconfirmed(self, postings: Sequence[Posting]) -> list[Posting]:
-        """Those of the last `publish` that the broker is not known to have taken, however it ended."""
+        """The postings of the last `publish` that the broker is not known to have taken, however it ended."""
         return [each for each in postings if self._confirmed.get(id(each)) is not each]
 
     def _not_taken(self, postings: Sequence[Posting]) -> Sequence[Posting]:
@@ -148,7 +148,7 @@ class ConfirmedPublisher:
         return self.unconfirmed(postings)
 
     def _one_by_one(self, postings: Sequence[Posting]) -> None:
-        """One of them has cost the channel, and nobody knows which. Unconfirmed ones before it may arrive twice.
+        """Publish singly: one posting has cost the channel, and nobody knows which. Unconfirmed ones before it may arrive twice.
 
         Once more also when there is only one: its delay queue may have been deleted, and is made now.
         """

@@ -312,7 +312,7 @@ class RabbitConsumer:
         self._forget(tags)
 
     def _recount(self, arrived: list[Delivery]) -> list[Delivery]:
-        """Those that have not come back from a worker that ended.
+        """The deliveries that have not come back from a worker that ended.
 
         The others are published again with one more in their own count, and come then, or wait among the
         suspects. A classic queue marks what comes back but does not count: a message that kills its worker would be
@@ -343,7 +343,7 @@ class RabbitConsumer:
                 self._suspects.expect(each.queue)
 
     def _unwritable(self, deliveries: Sequence[Delivery], *, counted: bool) -> list[Delivery]:
-        """Those that can't be published again with a count: their headers all but fill a frame."""
+        """The deliveries that can't be published again with a count: their headers all but fill a frame."""
         frame_max = self._connection.amqp.frame_max
         return [each for each in deliveries if unwritable(given_back(each, counted=counted), frame_max)]
 

@@ -96,7 +96,7 @@ class InOrder:
         return cancelled
 
     def consume_again(self, queue: str) -> None:
-        """It is there again, and consumed with its next turn."""
+        """A queue that is there again is consumed with its next turn."""
         self._cancel([queue])
 
     # What the line tells
@@ -110,7 +110,7 @@ class InOrder:
             self._empty.discard(delivery.queue)
 
     def forget(self, tags: Iterable[int]) -> None:
-        """They are settled."""
+        """Forget deliveries that are settled."""
         for tag in tags:
             if (consumer := self._unacked.pop(tag, None)) is not None:
                 self._used[consumer] -= 1

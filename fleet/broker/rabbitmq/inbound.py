@@ -200,7 +200,7 @@ def _table(raw: bytes, at: int) -> tuple[dict[str, Any], int]:
 
 
 def _field(raw: bytes, at: int) -> tuple[Any, int]:
-    """Its value, and where it ends. Raises KeyError for a kind that is none of ours."""
+    """The value of a field, and where it ends. Raises KeyError for a kind that is none of ours."""
     return _READERS[raw[at]](raw, at + 1)
 
 

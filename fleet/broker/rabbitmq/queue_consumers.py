@@ -76,7 +76,7 @@ class Consumers:
         return cancelled
 
     def consume_again(self, queue: str) -> None:
-        """It is there again."""
+        """Consume a queue that is there again."""
         # Not every consumer may have been cancelled.
         self._cancel([tag for tag, consumer in self._running.items() if consumer.queue == queue])
         if queue not in self._skipped:

@@ -133,7 +133,7 @@ class Suspects:
         return name
 
     def take(self, channel: Any, skipped: frozenset[str]) -> tuple[str, Arrived] | None:
-        """One of them, and the queue that it is from; None when there is none. It is settled on that channel."""
+        """One suspect, and its queue; None when there is none. The suspect is settled on that channel."""
         for queue in self._queues:
             if queue not in self._waiting or queue in skipped:
                 continue
@@ -164,7 +164,7 @@ def message_arrived(message: Any) -> Arrived:
 def divide(
     deliveries: Sequence[Delivery], rule: SuspectRule
 ) -> tuple[list[Delivery], list[Delivery], list[Delivery]]:
-    """Those to run as they are; to publish again with their count; to set aside."""
+    """Deliveries to run as they are; to publish again with their count; to set aside."""
     fine: list[Delivery] = []
     back: list[Delivery] = []
     suspects: list[Delivery] = []

@@ -92,11 +92,11 @@ class BlockedReaders:
 
     @property
     def descriptor(self) -> int | None:
-        """That of `open`, until one of the connections is found to be of no use."""
+        """The descriptor of `open`, until one of the connections is found to be of no use."""
         return None if self._descriptor is None else self._descriptor[0]
 
     def prioritised(self, queue: str) -> None:
-        """This queue's messages have priorities: listen to all its lists from now on."""
+        """Listen to all lists of a queue whose messages have priorities, from now on."""
         self._prioritised.add(queue)
 
     def _lists(self) -> list[List]:

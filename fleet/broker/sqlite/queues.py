@@ -117,7 +117,7 @@ class SqliteQueues:
         self._known_queues.discard(queue)
 
     def _remember(self, db: sqlite3.Connection, queues: Iterable[str]) -> None:
-        """They are known once this is committed, not before."""
+        """Remember queues as known once this is committed, not before."""
         unknown = [(queue,) for queue in queues if queue not in self._known_queues]
         if unknown:
             db.executemany("INSERT OR IGNORE INTO queues VALUES (?)", unknown)

@@ -77,7 +77,7 @@ def _is_bell(descriptor: int, at: int) -> bool:
 
 
 class Listener:
-    """This process's ear: `fileno` becomes readable when somebody rings for a queue that it is linked for."""
+    """The ear of this process: `fileno` becomes readable when somebody rings for a queue that it is linked for."""
 
     def __init__(self, folder: Path) -> None:
         """Raises OSError where the file system has no FIFOs."""

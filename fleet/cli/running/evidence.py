@@ -102,7 +102,7 @@ def numbers_of_tasks(state: StateDir, seconds: float) -> dict[tuple[str, str], l
 
 
 def _own_queues(fleet: Fleet, name: str) -> set[str]:
-    """Those that no other group takes from: else nobody could say whose tasks they were."""
+    """The queues that no other group takes from: else nobody could say whose tasks they were."""
     others = {queue for other, group in fleet.workers.items() if other != name for queue in group.queues}
     return set(fleet.workers[name].queues) - others
 

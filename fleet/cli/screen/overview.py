@@ -44,7 +44,7 @@ def _alerts(known: Answered) -> Iterator[str]:
 
 
 def new_errors(known: Answered) -> list[dict[str, Any]]:
-    """Those that were not there before the file in force was loaded."""
+    """The errors that were not there before the file in force was loaded."""
     loaded = moment(known.answers["status"]["config"]["loaded_at"])
     return [each for each in known.answer("errors", "errors") if loaded and each["first_at"] >= loaded]
 

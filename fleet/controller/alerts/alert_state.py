@@ -74,7 +74,7 @@ class AlertState(Spec):
         return AlertState(firing, tuple(notices[-MOST_NOTICES:]))
 
     def delivered(self, ident: str) -> AlertState:
-        """That notice has reached somebody, or never will."""
+        """Note that a notice has reached somebody, or never will."""
         return replace(self, pending=tuple(each for each in self.pending if each.id != ident))
 
 

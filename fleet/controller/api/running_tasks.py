@@ -60,7 +60,7 @@ def _tasks(said: Any) -> list[dict[str, Any]]:
 
 
 def _fitting(said: Any, texts: Sequence[str], numbers: Sequence[str]) -> list[dict[str, Any]]:
-    """Those that have the right shape: a worker runs other people's code."""
+    """The runs that have the right shape: a worker runs other people's code."""
     return [
         each
         for each in (said if isinstance(said, list) else [])[:_MOST_ENDED]

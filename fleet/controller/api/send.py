@@ -41,7 +41,7 @@ class Counter:
         self._busy = 0
 
     async def send(self, asked: dict[str, Any]) -> dict[str, str]:
-        """Its `queue` and its `id`, once it is on the broker. Raises NotSent."""
+        """The `queue` and `id` of the message, once it is on the broker. Raises NotSent."""
         try:
             order = SendOrder.from_dict(asked)
         except TypeError as error:  # of another version than ours: let it send by itself

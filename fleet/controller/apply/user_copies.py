@@ -30,7 +30,7 @@ def foreign_uid(user: str | None) -> int | None:
 
 
 def foreign_uids(users: Iterable[str | None]) -> frozenset[int]:
-    """Those that exist; the others are told when a worker of theirs is to start."""
+    """The users that exist; the others are told when a worker of theirs is to start."""
     found = set()
     for user in set(users):
         with suppress(ValueError):

@@ -71,7 +71,7 @@ def mean_task_seconds(samples: Sequence[Sample]) -> float | None:
 
 
 def since(samples: Sequence[Sample], start: float) -> tuple[Sample, ...]:
-    """Those that cover the time from `start` on: also the last one before it, for what happened in between."""
+    """The samples that cover the time from `start` on: also the last one before it, for what happened in between."""
     first = 0
     for index, sample in enumerate(samples):
         if sample.at <= start:

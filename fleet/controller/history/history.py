@@ -124,7 +124,7 @@ class FleetHistory:
         return min(whole, max(1.0, now - self.facts["began_at"])), numbers
 
     def left(self, pids: Iterable[int]) -> None:
-        """These processes are gone."""
+        """Note that processes are gone."""
         for pid in pids:
             self._births.pop(pid, None)
 

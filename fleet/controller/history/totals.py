@@ -165,7 +165,7 @@ class Totals:
         return int(sum(numbers[LOST] for key, numbers in self.totals.items() if key.kind == "task"))
 
     def forget(self, births: Iterable[str]) -> None:
-        """They are gone, and all they told is on disk."""
+        """Forget processes that are gone, and whose every word is on disk."""
         gone = set(births)
         for key in [key for key in self.baselines if key.birth in gone]:
             del self.baselines[key]

@@ -68,7 +68,7 @@ class EventLog(logging.Handler):
         return self._sequence
 
     def go_on_after(self, sequence: int) -> None:
-        """Those to come have higher numbers than this."""
+        """Give events to come higher numbers than this."""
         with self.lock:  # type: ignore[union-attr]
             self._sequence = max(self._sequence, sequence)
 
@@ -120,7 +120,7 @@ class EventLog(logging.Handler):
 
 
 def _known(journal: Journal) -> list[Event]:
-    """Those of controllers before this one."""
+    """The events of controllers before this one."""
     found = []
     for entry in journal.entries():
         with suppress(TypeError):

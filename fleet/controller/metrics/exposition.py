@@ -28,7 +28,7 @@ class _Samples(Collector):
         self._samples = samples
 
     def collect(self) -> Iterator[Metric]:
-        """Those families that have samples, in the order of METRICS."""
+        """The families that have samples, in the order of METRICS."""
         families = {
             each.name: _FAMILIES[each.kind](each.name, each.help, labels=each.labels) for each in METRICS
         }

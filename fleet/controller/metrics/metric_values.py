@@ -103,7 +103,7 @@ def of_counters(counters: FleetCounters, groups: frozenset[str]) -> Iterator[Num
 
 
 def of_tasks(ledger: Totals) -> Iterator[Number | Distribution]:
-    """Those that any worker has told of, ever."""
+    """The tasks that any worker has told of, ever."""
     for key, numbers in sorted(ledger.totals.items()):
         if key.kind == "task":
             yield from _of_task(key, numbers, ledger.last_success.get(key))

@@ -52,7 +52,7 @@ def scheduler_status(program: Program | None, known: Mapping[str, Any]) -> dict[
 
 
 def with_app(schedules: Sequence[ScheduleSpec], known: Mapping[str, Any]) -> list[ScheduleSpec]:
-    """Those of the file, in its order, and those of a Celery app, as its scheduler tells them."""
+    """The schedules of the file, in its order, and those of a Celery app, as its scheduler tells them."""
     told = [AppSchedule(**_declared(each)) for each in known.get("app") or ()]
     names = {each.name for each in schedules}
     return [*schedules, *(each for each in told if each.name not in names)]
@@ -85,7 +85,7 @@ def schedules_status(schedules: Sequence[ScheduleSpec], known: Mapping[str, Any]
 
 
 def with_next(fleet: str, schedule: ScheduleSpec, status: dict[str, Any], now: float) -> dict[str, Any]:
-    """That status with its `next` five, as texts. `now` is POSIX seconds."""
+    """The status with its `next` five, as texts. `now` is POSIX seconds."""
     pause, start = status["paused"], round(now * 1000)
     if not schedule.enabled or (pause and pause["until"] is None):
         return {**status, "next": []}

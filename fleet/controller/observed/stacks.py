@@ -96,7 +96,7 @@ def _listens(pid: int, signum: int) -> bool:
 
 
 def _emptied(path: Path) -> int:
-    """Its size, after what was asked before has been thrown away."""
+    """The size of a file, after what was asked before has been thrown away."""
     fd = open_private(path, os.O_WRONLY | os.O_TRUNC, anybodys=True)
     try:
         return os.fstat(fd).st_size

@@ -36,7 +36,7 @@ class GroupState:
 
     @property
     def outdated(self) -> tuple[SeenWorker, ...]:
-        """Those of another revision."""
+        """The workers of another revision."""
         return tuple(worker for worker in self.old if worker.revision != self.group.revision)
 
     def overdue(self, worker: SeenWorker) -> bool:

@@ -64,5 +64,5 @@ def starving_queue(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
 
 
 def _gets_on(group: WorkerGroup) -> tuple[str, ...]:
-    """Those of the group's queues that are taken from whatever the others have."""
+    """The queues of the group that are taken from whatever the others have."""
     return group.queues if group.queue_order == "weighted" else group.queues[:1]

@@ -34,7 +34,7 @@ class Book(Protocol):
         """Orders as soon as there are some; [] when `wake_fd` is readable, after `seconds`, or when `notes` changes."""
 
     def done(self, orders: Sequence[Delivery]) -> None:
-        """These have been carried out."""
+        """Note orders that have been carried out."""
 
     def is_empty(self, queue: str) -> bool:
         """Whether nothing lies in that queue, nor is being worked on; False where nobody can tell."""

@@ -8,7 +8,7 @@ from fleet.broker.notes import Entry, Written
 
 
 def judge(notes: Mapping[str, str], entries: Sequence[Entry]) -> tuple[list[Entry], list[Written]]:
-    """Those whose note is as they expect, and the outcome of each if these are written."""
+    """The entries whose note is as they expect, and the outcome of each if these are written."""
     written = []
     fitting = []
     for entry in entries:

@@ -153,7 +153,7 @@ class RabbitBook:
         return bad
 
     def _keep(self, shards: set[int]) -> None:
-        """Their notes as they are now, in the place of those that the broker has."""
+        """The notes of the entries as they are now, in the place of those that the broker has."""
         if not shards:
             return
         number = time.time_ns()

@@ -97,12 +97,12 @@ class Assigner:
             self._paces.ended(task_of(delivery), outcome.wall_seconds)
 
     def rest(self, process: PoolProcess) -> None:
-        """It has nothing to do."""
+        """Note a process that has nothing to do."""
         if process not in self._idle:
             self._idle.append(process)
 
     def forget(self, process: PoolProcess) -> None:
-        """It is not idle, or not to be used."""
+        """Note a process that is not idle, or not to be used."""
         if process in self._idle:
             self._idle.remove(process)
 

@@ -12,7 +12,7 @@ from fleet.worker import django_db
 
 
 async def close_stale() -> None:
-    """Those that the server has ended, or that are older than CONN_MAX_AGE. Nothing without Django."""
+    """Close connections that the server has ended, or that are older than CONN_MAX_AGE. Nothing without Django."""
     if "django.db" in sys.modules and (django_db_module := django_db.in_use()) is not None:
         with suppress(Exception):  # what is really wrong with the database the task's own query says
             from asgiref.sync import sync_to_async

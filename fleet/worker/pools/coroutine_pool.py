@@ -42,7 +42,7 @@ _SWITCH_SECONDS = 0.001
 
 
 class AsyncioPool(Direct):
-    """Both limits hold wherever the task awaits."""
+    """Coroutines in an event loop; both time limits hold wherever the task awaits."""
 
     def __init__(self, host: Host) -> None:
         spec = host.launch.spec

@@ -117,7 +117,7 @@ class DeskProcess:
         self._start_again()
 
     def close(self) -> None:
-        """It says goodbye to those who listen; not for long."""
+        """The desk says goodbye to those who listen; not for long."""
         self._closing = True
         self._remote.sink = None
         if self._sock is None:

@@ -87,7 +87,7 @@ class Permits:
         return _serial(self._sock.recv(_PERMIT.size))
 
     def enter(self, entry: Entry) -> None:
-        """It is the worker's as soon as this returns, also when this process dies."""
+        """The entry is the worker's as soon as this returns, also when this process dies."""
         self._sock.send(_ENTRY.pack(*entry))
 
 

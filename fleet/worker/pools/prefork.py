@@ -134,7 +134,7 @@ class PreforkPool:
         return ()
 
     def _give_up(self, process: PoolProcess) -> None:
-        """It does not begin what it was given."""
+        """A process does not begin what it was given."""
         taken = process.take_back()
         if not taken:
             return  # it has begun in this moment
@@ -267,7 +267,7 @@ class PreforkPool:
             self._host.reactor.unwatch(process.sentinel)
 
     def _reap(self, process: PoolProcess) -> None:
-        """It has ended: take its last words, account for what it had begun, replace it."""
+        """Reap a process that has ended: take its last words, account for what it had begun, replace it."""
         self._processes.pop(process.pid, None)
         self._assigner.forget(process)
         process.make_sure()

@@ -149,7 +149,7 @@ class PoolProcess:
         return [self._pop(serial).delivery for serial in serials]
 
     def ended(self, serial: int, at: float) -> Delivery:
-        """It has said so."""
+        """The process has said that a delivery has ended."""
         self._ended_at = at
         self.stuck, self.missed = False, 0
         delivery = self._pop(serial).delivery
@@ -175,7 +175,7 @@ class PoolProcess:
         return self.flush()
 
     def end(self) -> None:
-        """It has nothing to do any more: let it exit."""
+        """Let a process exit that has nothing to do any more."""
         with contextlib.suppress(OSError):
             self._permits.end()
 

@@ -43,7 +43,7 @@ class ProcessLimits:
             self._again()
 
     def born(self, process: PoolProcess) -> None:
-        """It is up, and has not run a task yet."""
+        """Note a process that is up, and has not run a task yet."""
         process.share = process.share._replace(first_bytes=rss_bytes(process.pid))
         if not self._told and is_hopeless(self._spec, process.share):
             self._told = True
@@ -73,7 +73,7 @@ class ProcessLimits:
         self._again()
 
     def _condemn(self, process: PoolProcess, held: int) -> None:
-        """Its task can't be waited for. The message counts as one that kills its process."""
+        """Kill a process whose task can't be waited for. The message counts as one that kills its process."""
         limit = mebibytes(self._spec.max_memory_bytes or 0)
         why = f"it held {mebibytes(held)}, over twice max_memory {limit}"
         self._host.log.warning(f"pool process {process.pid} is killed: {why}")

@@ -28,7 +28,7 @@ class Paces:
         self._seconds: dict[str, float] = {}
 
     def ended(self, task: str, wall_seconds: float) -> None:
-        """It has run: it is one of the app's, so there are only so many names."""
+        """Note a task that has run: it is one of the app's, so there are only so many names."""
         before = self._seconds.get(task, _UNKNOWN_SECONDS)
         self._seconds[task] = before + (wall_seconds - before) * _MEMORY
 

@@ -33,7 +33,7 @@ class SoloPool(Direct):
         self._done(delivery, outcome)
 
     def _begin(self, on_begin: Callable[[], None]) -> None:
-        """It acknowledges, which only the loop may, or who has its lock."""
+        """Beginning acknowledges, which only the loop may, or who has its lock."""
         self._loop_lock.wait()
         try:
             on_begin()
