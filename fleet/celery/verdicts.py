@@ -75,7 +75,7 @@ class Recorder:
     def ended_its_process(
         self, task: Any, called: Called, delivery: Delivery, error: BaseException | None
     ) -> Outcome:
-        """The outcome of a task that has raised SystemExit or KeyboardInterrupt: under Celery its process would be gone."""
+        """The outcome of a task that raised SystemExit or KeyboardInterrupt: under Celery its process would be gone."""
         status = getattr(error, "code", None)
         return self._lost(task, called, delivery, f"Worker exited prematurely: exitcode {status or 0}.")
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from fleet import spec
+from fleet import launch_specs
 from fleet.controller.observed.observe import State
 from fleet.controller.rollout.dry_run import foresee
 from fleet.controller.rollout.group_plan import standing
@@ -251,8 +251,8 @@ def test_a_pause_reaches_old_and_new_workers_and_ends() -> None:
 def test_settings_are_hashed_once_however_many_workers_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plan for 200 replicas took minutes when every comparison hashed them again."""
     hashed = []
-    digest = spec._digest
-    monkeypatch.setattr(spec, "_digest", lambda settings: hashed.append(1) or digest(settings))
+    digest = launch_specs._digest
+    monkeypatch.setattr(launch_specs, "_digest", lambda settings: hashed.append(1) or digest(settings))
     old, new = group(replicas=50, version=1), group(replicas=50, version=2)
     assert len(foresee(fleet(new), [worker(slot, of=old) for slot in range(50)])) == 100
     assert len(hashed) <= 4, "two revisions of two groups"
