@@ -148,7 +148,7 @@ class ConfirmedPublisher:
         return self.unconfirmed(postings)
 
     def _one_by_one(self, postings: Sequence[Posting]) -> None:
-        """Publish singly: one posting cost the channel, nobody knows which. Unconfirmed ones before it may arrive twice.
+        """Publish singly: one posting cost the channel, nobody knows which. Unconfirmed ones before it may come twice.
 
         Once more also when there is only one: its delay queue may have been deleted, and is made now.
         """
