@@ -48,7 +48,7 @@ def _settings(app: Any) -> dict[str, Any]:
 
 
 def _loops(entries: Any) -> Iterator[tuple[str, float]]:
-    """Those that fire more often than once a second."""
+    """The entries that fire more often than once a second."""
     from celery.schedules import maybe_schedule, schedule
 
     for name, entry in entries.items():
