@@ -11,6 +11,7 @@ from fleet.broker_url.parts import alternatives, family, is_port, split
 MASK = "***"
 Cut = tuple[int, int]
 
+_COMMA = re.compile(r"[,\s]\s*(?=[A-Za-z][\w+.-]*://)")  # of who takes it for a semicolon
 _SECRET_NAME = re.compile(r"passw|pwd|secret|token|credential|auth|key|sig", re.IGNORECASE)
 _FILE_NAME = re.compile(r"\w*(?:file|path|prefix)|auth_mechanism", re.IGNORECASE)
 # Parameters that hold no secret: all others are masked, since nobody can list what drivers call theirs.
@@ -56,7 +57,7 @@ def secret_spans(url: str) -> list[Cut]:
 
 def has_password(url: str) -> bool:
     """Whether one is written out, rather than as ${VAR}; RabbitMQ's guest:guest is no secret."""
-    for each in alternatives(url):
+    for each in (part for several in alternatives(url) for part in _COMMA.split(several)):
         parts = split(each)
         user, _, password = (parts.credentials or "").partition(":")
         given = [(user, password)] if (user, password) != ("guest", "guest") else []

@@ -50,6 +50,9 @@ _ENCODE = (
 )
 _CLUSTER = re.compile(r"(redis|valkey)s?[+-]?cluster.*|cluster", re.IGNORECASE)
 _REFERENCE = re.compile(r"\$\{?(?P<name>\w+)\}?")
+# Of make and Kubernetes, of Python's configparser, of templates.
+_FOREIGN_REFERENCE = re.compile(r"\$\((\w+)\)|%\((\w+)\)s|%(\w+)%|\{\{\s*\$?([\w.]+)\s*\}\}|<(\w+)>")
+_SEPARATED = re.compile(r"[,\s]\s*[a-z][\w+-]*://", re.IGNORECASE)
 _BREAKING = re.compile(r"[/#?;\[\]\x00-\x1f]")
 _RISKY = re.compile(r"[@\s\"<>^`{|}\\]|%(?![0-9A-Fa-f]{2})")
 # Their URLs are read by kombu's transport itself, in a syntax of its own.
@@ -65,6 +68,9 @@ def mistakes(url: str, options: Mapping[str, Any] | None = None) -> Iterator[Mis
         yield basic
         return
     urls = alternatives(url)
+    if any(_SEPARATED.search(each) for each in urls):
+        yield Mistake("url", "several broker URLs are parted by a semicolon", "URL;URL, without blanks")
+        return
     unknown = [mistake for each in urls if (mistake := _unknown_scheme(each)) is not None]
     if unknown:
         yield from unknown
@@ -82,6 +88,11 @@ def _no_url(url: str) -> Mistake | None:
     if found := _REFERENCE.fullmatch(url):
         name = found["name"]
         return Mistake("url", f'"${name}" is no reference to a variable', f'write "${{{name}}}"')
+    if (foreign := _FOREIGN_REFERENCE.fullmatch(url.strip())) is not None:
+        name = next(filter(None, foreign.groups())).rpartition(".")[2]
+        return Mistake(
+            "url", f"{url.strip()} is no reference to a variable in fleet.toml", f'write "${{{name}}}"'
+        )
     if "://" not in url:
         return Mistake("url", "the broker URL has no scheme", _SCHEMES_HELP)
     if url != url.strip() or url[0] in "'\"":
@@ -153,6 +164,16 @@ def _of_one(url: str) -> Iterator[Mistake]:
             "url", what, "write HOST:PORT, a password goes before the host: redis://:PASSWORD@HOST:6379/0"
         )
     else:
+        if (
+            parts.credentials
+            and not parts.host
+            and family(url) in ("amqp", "redis")
+            and parts.scheme not in SOCKETS
+        ):
+            text = "the broker URL has a user or a password, and no host: that is this machine"
+            yield Mistake(
+                "url", text, "write the host behind the @; this machine is localhost", harmless=True
+            )
         yield from _of_port(parts, family(url))
         if family(url) == "redis":
             yield from _of_redis(parts)

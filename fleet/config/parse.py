@@ -13,7 +13,8 @@ from fleet.diagnostics import Diagnostic, Related, Span
 from fleet.rules.registry import rule_of
 from fleet.rules.syntax import invalid_toml
 
-_TWICE = ("overwrite a value", "twice", "mutate immutable", "already defined")
+_UNCLOSED = {"Unclosed array": "a list", "Unclosed inline table": "a table"}
+_TWICE = ("uplicate inline", "overwrite a value", "twice", "mutate immutable", "already defined")
 
 
 class Parsed(NamedTuple):
@@ -35,12 +36,17 @@ def parse(source: Source) -> Parsed | Diagnostic:
 
 def _located(text: str, error: tomli.TOMLDecodeError) -> Diagnostic:
     """Where the mistake was made, which is often before the place where the parser saw it."""
-    from fleet.config.wrong_text import open_text, position, twice
+    from fleet.config.wrong_text import open_bracket, open_text, position, twice
 
     opened = open_text(text)
     if opened is not None and opened < error.pos:
         line, column = position(text, opened)
         return _invalid("a text that begins here is not closed", line, column, lines_of(text, line))
+    if error.msg in _UNCLOSED and (opened := open_bracket(text, error.pos)) is not None:
+        line, column = position(text, opened)
+        return _invalid(
+            f"{_UNCLOSED[error.msg]} that begins here is not closed", line, column, lines_of(text, line)
+        )
     if any(words in error.msg for words in _TWICE) and (both := twice(text)):
         second, first = both
         reason = f"{error.msg} (first in line {first.line})" if first.line != second.line else error.msg

@@ -13,6 +13,7 @@ from fleet.diagnostics import Span
 from fleet.rules.finding import KeyPath
 
 _TOKEN = re.compile(r"#[^\n]*|\"\"\"|'''|\"|'")
+_TOKEN_OR_BRACKET = re.compile(rf"{_TOKEN.pattern}|[\[\]{{}}]")
 _REST = {
     '"': re.compile(r'(?:\\.|[^"\\\n])*"'),
     "'": re.compile(r"[^'\n]*'"),
@@ -33,6 +34,22 @@ def open_text(text: str) -> int | None:
             return found.start()
         at = closed.end()
     return None
+
+
+def open_bracket(text: str, end: int) -> int | None:
+    """Where the innermost list or inline table begins that is not closed before `end`."""
+    opened: list[int] = []
+    at = 0
+    while (found := _TOKEN_OR_BRACKET.search(text, at, end)) is not None:
+        mark, at = found.group(), found.end()
+        if mark in "[{":
+            opened.append(found.start())
+        elif mark in "]}":
+            del opened[-1:]
+        elif not mark.startswith("#"):
+            closed = _REST[mark].match(text, at)
+            at = closed.end() if closed else end
+    return opened[-1] if opened else None
 
 
 def position(text: str, offset: int) -> tuple[int, int]:

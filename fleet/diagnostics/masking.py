@@ -16,7 +16,7 @@ Cut = tuple[int, int]
 
 _NAMES = (
     r"(?:passw(?:or)?d|passphrase|pwd|secret|token|credential|webhook|dsn"
-    r"|(?:api|private|access|auth|encryption|signing|license)[_-]?key)[\w-]*"
+    r"|(?:api|private|access|auth|encryption|signing|license)[ _-]?key)[\w-]*"
     r"|(?<![\w-])(?:auth|pass|pw|pin)|(?-i:_KEY(?![A-Z]))"  # routing_key is none
 )
 _KEY = re.compile(rf"(?i)(?:{_NAMES})[\"']?[ \t]*=[ \t]*")

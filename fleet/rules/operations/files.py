@@ -58,6 +58,15 @@ def _wrong_lines(path: KeyPath, name: str, text: str) -> Iterator[Finding]:
 
 def _unusable(fleet: Fleet, path: KeyPath, name: str) -> Iterator[Finding]:
     key = path[-1]
+    if "://" in name:
+        # Of a webhook the URL is the secret, and is not to be shown.
+        content = {"webhook_file": "write the URL into a file, and name that"}
+        yield Finding(
+            path,
+            f"`{key}` is the path of a file, and this is a URL",
+            help=content.get(str(key), "name a file"),
+        )
+        return
     if not name.strip():
         yield Finding(path, f"`{key}` names no file", help="leave it out, or name one")
         return

@@ -52,12 +52,16 @@ SHAPES = [
     "redis://svc:{}@127.0.0.1:port/0",
     "memory://svc:{}@x/",
 ]
-# Without a host behind it an "@" in a password is the one before the host.
-CASES = st.tuples(st.sampled_from(SHAPES), PASSWORDS).map(
-    lambda case: (
-        case[0],
-        case[1] if "@" in case[0] or case[0][:9] == "redis://1" else case[1].replace("@", "/"),
+# Without a host behind it an "@" in a password is the one before the host. What stands before a ":" is a user's name.
+CASES = (
+    st.tuples(st.sampled_from(SHAPES), PASSWORDS)
+    .map(
+        lambda case: (
+            case[0],
+            case[1] if "@" in case[0] or case[0][:9] == "redis://1" else case[1].replace("@", "/"),
+        )
     )
+    .filter(lambda case: not ("://{}@" in case[0] and ":" in case[1]))
 )
 FILE = """[fleet]
 app = "a"

@@ -23,6 +23,7 @@ from fleet.diagnostics.masking import mask, mask_lines, mask_prose
         ),
         ("password='abc'", "password='***'"),
         ('"api-token" = "abc"', '"api-token" = "***"'),
+        ('"api key" = "abc"', '"api key" = "***"'),
         ('token_file = "/run/token"', 'token_file = "/run/token"'),
         ('API_TOKEN = "${API_TOKEN}"', 'API_TOKEN = "${API_TOKEN}"'),
         ('routing_key = "images"', 'routing_key = "images"'),
