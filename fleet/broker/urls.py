@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fleet.broker.delivery import BrokerUnavailable
-from fleet.broker_url.masking import mask_url, scrub
+from fleet.broker_url.masking import MASK, mask_url, scrub
 from fleet.broker_url.mistakes import mistakes
 from fleet.broker_url.parts import family as scheme
 
@@ -20,12 +20,12 @@ def refuse_bad_url(url: str, options: Mapping[str, Any] | None = None) -> None:
     for mistake in mistakes(url, options):
         if not mistake.harmless:
             remedy = f"; {mistake.help}" if mistake.help else ""
-            raise BrokerUnavailable(f"{mask_url(url)}: {mistake.text}{remedy}")
+            raise BrokerUnavailable(f"{_named(url)}{mistake.text}{remedy}")
 
 
 def unavailable(url: str, error: BaseException) -> BrokerUnavailable:
     """What a driver raised, without what it repeats of the URL's secrets."""
-    return BrokerUnavailable(f"{mask_url(url)}: {scrub(str(error), url) or type(error).__name__}")
+    return BrokerUnavailable(f"{_named(url)}{scrub(str(error), url) or type(error).__name__}")
 
 
 @contextmanager
@@ -41,3 +41,9 @@ def sqlite_path(url: str) -> Path:
     """The file of `sqlite:///relative` or `sqlite:////absolute`, read as SQLAlchemy reads them."""
     path = url.partition("://")[2].partition("?")[0]
     return Path(path.removeprefix("/") or "fleet.db")
+
+
+def _named(url: str) -> str:
+    """The URL before what is said of it; nothing of one that had to be masked as a whole."""
+    shown = mask_url(url)
+    return "" if shown == MASK else f"{shown}: "

@@ -11,6 +11,8 @@ from fleet.broker_url.parts import alternatives, family, is_port, split
 MASK = "***"
 Cut = tuple[int, int]
 
+# A variable as make and Kubernetes, Python's configparser, Windows and templates write it.
+FOREIGN_REFERENCE = re.compile(r"\$\((\w+)\)|%\((\w+)\)s|%(\w+)%|\{\{\s*\$?([\w.]+)\s*\}\}|<(\w+)>")
 _COMMA = re.compile(r"[,\s]\s*(?=[A-Za-z][\w+.-]*://)")  # of who takes it for a semicolon
 _SECRET_NAME = re.compile(r"passw|pwd|secret|token|credential|auth|key|sig", re.IGNORECASE)
 _FILE_NAME = re.compile(r"\w*(?:file|path|prefix)|auth_mechanism", re.IGNORECASE)
@@ -44,6 +46,8 @@ def cut(text: str, cuts: list[Cut]) -> str:
 def secret_spans(url: str) -> list[Cut]:
     """Where in `url` secrets are, or may be."""
     cuts: list[Cut] = []
+    if FOREIGN_REFERENCE.fullmatch(url.strip()):
+        return cuts  # a name, to be told that it is none here
     start = 0
     for piece in alternatives(url):
         start = url.index(piece, start)

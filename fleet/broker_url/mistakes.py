@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from fleet.broker_url import redis_options
+from fleet.broker_url.masking import FOREIGN_REFERENCE
 from fleet.broker_url.mistake import Kind, Mistake, meant, nearest, shown
 from fleet.broker_url.options import of_options
 from fleet.broker_url.parts import SCHEMES, SOCKETS, Parts, alternatives, family, is_port, split
@@ -50,8 +51,6 @@ _ENCODE = (
 )
 _CLUSTER = re.compile(r"(redis|valkey)s?[+-]?cluster.*|cluster", re.IGNORECASE)
 _REFERENCE = re.compile(r"\$\{?(?P<name>\w+)\}?")
-# Of make and Kubernetes, of Python's configparser, of templates.
-_FOREIGN_REFERENCE = re.compile(r"\$\((\w+)\)|%\((\w+)\)s|%(\w+)%|\{\{\s*\$?([\w.]+)\s*\}\}|<(\w+)>")
 _SEPARATED = re.compile(r"[,\s]\s*[a-z][\w+-]*://", re.IGNORECASE)
 _BREAKING = re.compile(r"[/#?;\[\]\x00-\x1f]")
 _RISKY = re.compile(r"[@\s\"<>^`{|}\\]|%(?![0-9A-Fa-f]{2})")
@@ -88,7 +87,7 @@ def _no_url(url: str) -> Mistake | None:
     if found := _REFERENCE.fullmatch(url):
         name = found["name"]
         return Mistake("url", f'"${name}" is no reference to a variable', f'write "${{{name}}}"')
-    if (foreign := _FOREIGN_REFERENCE.fullmatch(url.strip())) is not None:
+    if (foreign := FOREIGN_REFERENCE.fullmatch(url.strip())) is not None:
         name = next(filter(None, foreign.groups())).rpartition(".")[2]
         return Mistake(
             "url", f"{url.strip()} is no reference to a variable in fleet.toml", f'write "${{{name}}}"'
@@ -158,11 +157,11 @@ def _of_one(url: str) -> Iterator[Mistake]:
         yield Mistake("url", "what stands where the broker's host and port belong is neither", _SCHEMES_HELP)
     elif parts.port and not is_port(parts.port):
         what = "the broker's port is not between 1 and 65535"
+        how = "as a rule it is 5672 for RabbitMQ, 6379 for Redis"
         if not parts.port.isdigit():  # or the password of a URL without a host
             what = "what stands where the broker's port belongs is no number"
-        yield Mistake(
-            "url", what, "write HOST:PORT, a password goes before the host: redis://:PASSWORD@HOST:6379/0"
-        )
+            how = "write HOST:PORT, a password goes before the host: redis://:PASSWORD@HOST:6379/0"
+        yield Mistake("url", what, how)
     else:
         if (
             parts.credentials

@@ -60,6 +60,15 @@ COMMANDS = {
 class Verbs(click.Group):
     """Commands by name, each imported when it is used; listed in the order of COMMANDS."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if (name := error.option_name) not in ("-f", "--file", "--env", "--json"):
+                raise
+            example = {"--env": " NAME", "--json": ""}.get(name, " FILE")
+            ctx.fail(f"{name} goes behind the command, as in `fleet status {name}{example}`")
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for name in COMMANDS if _is_there(name)]
 

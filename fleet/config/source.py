@@ -52,7 +52,17 @@ def read_source(path: Path) -> Source:
     try:
         return from_bytes(path.read_bytes(), path)
     except OSError as error:
-        raise Unreadable(f"can't read {path}: {error.strerror}") from error
+        raise Unreadable(why_unreadable(path, error)) from error
+
+
+def why_unreadable(path: Path, error: OSError) -> str:
+    """What is wrong with the path of a fleet.toml; a folder is often named in its place."""
+    if not isinstance(error, IsADirectoryError):
+        return f"can't read {path}: {error.strerror}"
+    inside = path / "fleet.toml"
+    if inside.is_file():
+        return f"{path} is a folder; the file in it is {inside}"
+    return f"{path} is a folder without a fleet.toml: `fleet init {path}` writes one"
 
 
 def from_bytes(content: bytes, path: Path) -> Source:

@@ -97,5 +97,6 @@ def together(fleet: Fleet, path: KeyPath, found: list[Finding]) -> list[Finding]
     here = [each for each in found if each.path == path]
     if is_decided_here(fleet) or not here[1:]:
         return found
-    others = tuple(f"{each.message}{f': {each.help}' if each.help else ''}" for each in here[1:])
+    said = (f"{each.message}{f': {each.help}' if each.help else ''}" for each in here[1:])
+    others = tuple(dict.fromkeys(said))  # each of several URLs may have the same mistake
     return [here[0]._replace(notes=(*here[0].notes, *others)), *apart]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -67,3 +68,23 @@ def test_importing_the_command_loads_click_and_nothing_else() -> None:
     packages = {name.partition(".")[0] for name in ran.stdout.split()}
     outside = packages - set(sys.stdlib_module_names) - {"fleet", "__main__"}
     assert {name for name in outside if not name.startswith("_")} == {"click"}
+
+
+def test_an_option_before_its_command_is_answered_with_where_it_goes() -> None:
+    for option, example in (("-f", "-f FILE"), ("--env", "--env NAME"), ("--json", "--json")):
+        outcome = fleet(option, "x", "status")
+        assert outcome.code == 2
+        assert f"{option} goes behind the command, as in `fleet status {example}`" in outcome.err
+    assert "No such option" in fleet("--nosuch", "status").err
+
+
+def test_a_folder_for_a_file_is_answered_with_the_file_in_it(tmp_path: Path) -> None:
+    for command in (("status", "-f"), ("validate",), ("up", "-f"), ("dead", "list", "-f")):
+        outcome = fleet(*command, tmp_path)
+        assert outcome.code == 2
+        assert (
+            f"{tmp_path} is a folder without a fleet.toml: `fleet init {tmp_path}` writes one" in outcome.err
+        )
+    (tmp_path / "fleet.toml").write_text("")
+    for command in (("status", "-f"), ("validate",)):
+        assert f"is a folder; the file in it is {tmp_path / 'fleet.toml'}" in fleet(*command, tmp_path).err

@@ -123,7 +123,9 @@ def _state_dir_value(path: Path, env: str | None) -> _Said:
     except OSError as error:
         if _running_by(path):
             return _Said(DEFAULT_STATE_DIR, sure=False)
-        raise Failure(f"can't read {path}: {error.strerror}", Exit.USAGE) from error
+        from fleet.config.source import why_unreadable
+
+        raise Failure(why_unreadable(path, error), Exit.USAGE) from error
     try:
         document = tomli.loads(text)
     except tomli.TOMLDecodeError:

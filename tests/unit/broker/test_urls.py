@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.broker.urls import mask_url, scheme, sqlite_path
+from fleet.broker.delivery import BrokerUnavailable
+from fleet.broker.urls import mask_url, refuse_bad_url, scheme, sqlite_path
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,8 @@ from fleet.broker.urls import mask_url, scheme, sqlite_path
         ("redis://h/0?password=s3cret&db=1", "redis://h/0?password=***&db=1"),
         ("sqs://key:secret@", "sqs://key:***@"),
         ("amqp://host//", "amqp://host//"),
+        ("$(BROKER_URL)", "$(BROKER_URL)"),
+        ("%(BROKER_URL)s", "%(BROKER_URL)s"),
         ("amqp://user@host//", "amqp://user@host//"),
         ("sqlite:////tmp/a:b/broker.db", "sqlite:////tmp/a:b/broker.db"),
         ("memory://", "memory://"),
@@ -58,3 +61,9 @@ def test_a_sqlite_url_gives_the_path_of_its_file() -> None:
     assert sqlite_path("sqlite:////var/lib/b.db") == Path("/var/lib/b.db")
     assert sqlite_path("sqlite:///data/b.db") == Path("data/b.db")
     assert sqlite_path("sqlite:///data/50%25 #1/b.db") == Path("data/50%25 #1/b.db")
+
+
+def test_of_a_url_that_is_masked_as_a_whole_only_what_is_wrong_is_said() -> None:
+    with pytest.raises(BrokerUnavailable) as caught:
+        refuse_bad_url("shop:s3cret@rabbit")
+    assert str(caught.value).startswith("the broker URL has no scheme")
