@@ -81,7 +81,7 @@ class WorkerSpec(Spec):
     task_limits: tuple[Any, ...] = later(())  # (task name, soft, hard), in seconds or None
     threads: int = later(8)  # asyncio: in which plain functions run
 
-    @property
+    @cached_property
     def is_celery(self) -> bool:
         """Whether a Celery app runs the tasks."""
         return bool(celery_entries(self.app))

@@ -46,7 +46,13 @@ def seal(message: Encoded, tag: str, exchange: str, routing_key: str) -> bytes:
 
 
 def unseal(raw: bytes) -> tuple[Encoded, int]:
-    """The message, and how often it has been handed out before.
+    """The message, and how often it has been handed out before."""
+    message, handed_out, _ = unseal_with_time(raw)
+    return message, handed_out
+
+
+def unseal_with_time(raw: bytes) -> tuple[Encoded, int, float | None]:
+    """As `unseal`, and when the message first was ready (see `ready_since`).
 
     What is no envelope comes as a message whose body is all of it, without headers: decoding that says what
     is wrong, and it ends in the dead-letter queue instead of blocking those behind it.
@@ -54,19 +60,19 @@ def unseal(raw: bytes) -> tuple[Encoded, int]:
     try:
         envelope = loads(raw.decode())
         properties: dict[str, Any] = envelope["properties"]
-        handed_out, ready_since = _mark(raw)
+        handed_out, since = _mark(raw)
         message = Encoded(
             _body(envelope.get("body"), properties.get("body_encoding")),
             envelope.get("headers") or {},
-            _without_envelope(properties, ready_since > 0),
+            _without_envelope(properties, since > 0),
             envelope.get("content-type") or "",
             envelope.get("content-encoding") or "",
         )
     except MemoryError:
         raise
     except Exception:  # anybody may have put anything there
-        return Encoded(raw, {}, {}, "", ""), 0
-    return message, handed_out
+        return Encoded(raw, {}, {}, "", ""), 0, ready_since(raw)
+    return message, handed_out, since / 1000 if since else None
 
 
 def _mark(raw: bytes) -> tuple[int, int]:

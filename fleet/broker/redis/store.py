@@ -21,7 +21,7 @@ from fleet.broker.notes import Entry, Written
 from fleet.broker.redis import scripts
 from fleet.broker.redis.blocked_readers import BlockedReaders
 from fleet.broker.redis.connect import ANSWER_SECONDS, Server
-from fleet.broker.redis.envelope import ready_since, seal, unseal
+from fleet.broker.redis.envelope import seal, unseal, unseal_with_time
 from fleet.broker.redis.keys import Keys, urgency
 from fleet.broker.redis.refusals import NotPermitted
 from fleet.broker.topology import resolve_exchange
@@ -436,8 +436,8 @@ class RedisStore:
 
 
 def _claim(tag: Tag, queue: str, raw: bytes, handouts: int = 1) -> Claim:
-    message, before = unseal(raw)
-    return Claim(tag, queue, message, before + handouts, ready_since(raw))
+    message, before, since = unseal_with_time(raw)
+    return Claim(tag, queue, message, before + handouts, since)
 
 
 def _number(tag: Tag) -> int:
