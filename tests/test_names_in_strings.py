@@ -96,6 +96,34 @@ def test_what_pages_name_is_there() -> None:
     assert gone == []
 
 
+_DEVELOPERS_PAGES = [*_PAGES, *sorted((ROOT / "docs" / "decisions").glob("*.md"))]
+_FILE = re.compile(r"`([\w/.-]+\.py|(?:fleet|tests|scripts|benchmarks|docs)(?:/[\w.-]+)+/?)`")
+
+
+def _is_a_file(name: str) -> bool:
+    """By its whole path, or by the end of one: pages leave out the room that they are about."""
+    if (ROOT / name).exists() or list(ROOT.glob(f"{name}-*.md")):
+        return True
+    return any(file.as_posix().endswith(f"/{name}") for file in _SOURCES)
+
+
+def test_files_that_pages_name_are_there() -> None:
+    gone = [
+        f"{page.relative_to(ROOT)}: {name}"
+        for page in _DEVELOPERS_PAGES
+        for name in _FILE.findall(page.read_text())
+        if not _is_a_file(name)
+    ]
+    assert gone == []
+
+
+def test_a_file_that_is_gone_is_found() -> None:
+    assert not _is_a_file("worker/warden.py")
+    assert not _is_a_file("fleet/controller/brain.py")
+    assert _is_a_file("worker/watchdog.py")
+    assert _is_a_file("docs/decisions/0086")
+
+
 @pytest.mark.parametrize(
     "text",
     [
