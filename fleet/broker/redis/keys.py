@@ -115,7 +115,7 @@ local function ready(queue, step)
   return PREFIX .. queue .. SEP .. step
 end
 local OWNERS, QUEUES = own('owners'), own('queues')
-local PRIORITISED, FENCES = own('prioritised'), own('fences')
+local PRIORITISED, FENCES, LASTS = own('prioritised'), own('fences'), own('lasts')
 local function due(queue) return own('due', queue) end
 local function claims(owner, queue) return own('claims', owner, queue) end
 local function moved(owner, queue, step) return own('moved', owner, queue, step) end

@@ -79,8 +79,9 @@ local function unclaim(owner, queue, most)
   redis.call('DEL', key)
 end
 
--- `last` as in LeasedStore.release_owner; 0 where nobody knows.
+-- `last` as in LeasedStore.release_owner; 0 of who knows no group: then it is what the owner said of itself.
 local function free(owner, last)
+  if last == 0 then last = tonumber(redis.call('HGET', LASTS, owner) or 0) end
   local queues, count, most = redis.call('SMEMBERS', QUEUES), 0, math.huge
   for _, queue in ipairs(queues) do count = count + redis.call('HLEN', claims(owner, queue)) end
   if last > 0 and count > 1 then most = last - 1 end
@@ -94,6 +95,7 @@ end
 local function forget(owner)
   redis.call('ZREM', OWNERS, owner)
   redis.call('HDEL', FENCES, owner)
+  redis.call('HDEL', LASTS, owner)
 end
 
 local function tidy(queues, time, myself, last)
@@ -143,7 +145,8 @@ for index, queue in ipairs(queues) do
     end
   end
 end
-redis.call('ZADD', OWNERS, time + lease, owner)
+local is_new = redis.call('ZADD', OWNERS, time + lease, owner) == 1
+if is_new and tonumber(ARGV[6]) > 0 then redis.call('HSET', LASTS, owner, ARGV[6]) end
 if left == 0 and ARGV[3] ~= '0' then return reply end
 local soonest
 local function consider(who, moment)
