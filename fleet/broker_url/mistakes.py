@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from fleet.broker_url import redis_options
-from fleet.broker_url.masking import FOREIGN_REFERENCE
+from fleet.broker_url.masking import FOREIGN_REFERENCE, mask_url
 from fleet.broker_url.mistake import Kind, Mistake, meant, nearest, shown
 from fleet.broker_url.options import of_options
 from fleet.broker_url.parts import SCHEMES, SOCKETS, Parts, alternatives, family, is_port, split
@@ -52,6 +52,7 @@ _ENCODE = (
 _CLUSTER = re.compile(r"(redis|valkey)s?[+-]?cluster.*|cluster", re.IGNORECASE)
 _REFERENCE = re.compile(r"\$\{?(?P<name>\w+)\}?")
 _SEPARATED = re.compile(r"[,\s]\s*[a-z][\w+-]*://", re.IGNORECASE)
+_BARE = re.compile(r"\$(\w+)")
 _BREAKING = re.compile(r"[/#?;\[\]\x00-\x1f]")
 _RISKY = re.compile(r"[@\s\"<>^`{|}\\]|%(?![0-9A-Fa-f]{2})")
 # Their URLs are read by kombu's transport itself, in a syntax of its own.
@@ -135,6 +136,13 @@ def _mixed(urls: list[str]) -> Iterator[Mistake]:
         )
 
 
+def _bare_reference(url: str) -> Mistake:
+    """Its name is said only where it may be shown: what follows the $ may be half of a password."""
+    shown = _BARE.search(split(mask_url(url)).netloc)
+    what, name = (f'"{shown[0]}"', shown[1]) if shown else ("a $ in the broker URL", "NAME")
+    return Mistake("url", f"{what} is no reference to a variable", f'write "${{{name}}}"')
+
+
 def _of_one(url: str) -> Iterator[Mistake]:
     parts = split(url)
     if parts.scheme == "sqlite":
@@ -149,8 +157,8 @@ def _of_one(url: str) -> Iterator[Mistake]:
         return
     if credentials.count(":") > 1 or _RISKY.search(credentials):
         yield Mistake("password", f"{text}: not every client reads it alike", _ENCODE, harmless=True)
-    if found := re.search(r"\$(\w+)", parts.netloc):
-        yield Mistake("url", f'"{found[0]}" is no reference to a variable', f'write "${{{found[1]}}}"')
+    if _BARE.search(parts.netloc):
+        yield _bare_reference(url)
     elif re.search(r"\s", parts.netloc):
         yield Mistake("url", "there is a space in the broker's host or port", _SCHEMES_HELP)
     elif parts.host is None:
