@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from itertools import islice
 
 from fleet.broker.dead_letter_record import DeadLetterRecord, read
 from fleet.broker.dead_letters import DeadLetters
@@ -40,27 +42,16 @@ class DeadLetterBrowser:
         return sum(self._connection.count(name) for name in self._dead_letters)
 
     def look(self, wanted: Wanted, limit: int) -> list[DeadLetterRecord]:
-        """Up to `limit` of them, queue by queue, oldest first."""
-        found: list[DeadLetterRecord] = []
-        for name in self._dead_letters:
-            if len(found) < limit:
-                found += self._look_into(name, wanted, limit - len(found))
-        return found
-
-    def _look_into(self, name: str, wanted: Wanted, limit: int) -> list[DeadLetterRecord]:
-        reach = limit
-        while True:
-            deliveries = self._connection.look(name, reach)
-            chosen = [each for each in (read(one, self._queues) for one in deliveries) if wanted(each)]
-            if len(chosen) >= limit or len(deliveries) < reach:
-                return chosen[:limit]
-            reach *= 2
+        """Up to `limit` of them, queue by queue, oldest first; however many others lie before them."""
+        with closing(self.scan()) as records:
+            return list(islice((record for record in records if wanted(record)), limit))
 
     def scan(self) -> Generator[DeadLetterRecord, None, None]:
         """All of them, queue by queue, oldest first; fetched as they are wanted."""
         for name in self._dead_letters:
-            for delivery in self._connection.scan(name):
-                yield read(delivery, self._queues)
+            with closing(self._connection.scan(name)) as deliveries:
+                for delivery in deliveries:
+                    yield read(delivery, self._queues)
 
     def bring_back(
         self, wanted: Wanted, change: Callable[[Delivery], Delivery] = lambda delivery: delivery
@@ -83,8 +74,7 @@ class DeadLetterBrowser:
                 postings = [requeued(change(delivery), home, time.time()) for delivery, _ in dead]
                 moved += self._connection.move([each for each, _ in dead], postings, self._declared[home])
             for delivery, _ in homeless:
-                delivery.body = b""  # nobody will read it, and there may be many
-                staying.append(delivery)
+                staying.append(_only_to_put_back(delivery))
             yield moved, [record for _, record in homeless]
         self._connection.put_back(staying)
 
@@ -105,8 +95,12 @@ class DeadLetterBrowser:
                     if wanted(record):
                         found.append((delivery, record))
                     else:
-                        delivery.body = b""  # nobody will read it, and there may be many
-                        passed_over.append(delivery)
+                        passed_over.append(_only_to_put_back(delivery))
                 if found:
                     yield found
             self._connection.put_back(passed_over)
+
+
+def _only_to_put_back(delivery: Delivery) -> Delivery:
+    """Without what nobody will read, for there may be very many."""
+    return Delivery(delivery.tag, delivery.queue, b"")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -14,7 +14,7 @@ import click
 
 from fleet.cli.exits import Exit
 from fleet.cli.options import AtLeast, Failure, env_option, file_option, json_option
-from fleet.cli.running.dead_choice import Choice, dead_ids, opened
+from fleet.cli.running.dead_choice import Choice, ChosenQueues, dead_ids, opened
 from fleet.cli.running.needed import Needed, name_a_message
 from fleet.visible import visible
 
@@ -81,11 +81,8 @@ def show_dead(
     """All about the dead message ID: arguments, reason, traceback, worker. A part of the id will do."""
     from fleet.cli.views.dead import as_dict, as_text
 
-    def meant(record: DeadLetterRecord) -> bool:
-        return dead.selects(record) and ident in record.id
-
     with opened(file, env, names) as dead:
-        found = dead.browser.look(meant, 2) if dead.browser else []
+        found = _with_id(dead, ident)
     if not found:
         raise Failure(f"no dead message with id {ident}: `fleet dead list` shows them")
     if len({record.id for record in found}) > 1:
@@ -112,26 +109,28 @@ def retry_dead(
     Each is on its queue, confirmed, before it leaves the dead-letter queue: none is lost. Retries and
     deliveries are counted anew, and `expires` no longer holds. Exit code 1: some could not be sent back.
     """
-    homeless: list[DeadLetterRecord] = []
+    homeless: list[DeadLetterRecord] = []  # the first ten: there may be very many
+    staying: list[str] = []
     with opened(file, env, names) as dead:
         choice = Choice(dead, idents, everything)
         progress = Progress("sent back", dead.total_if(everything))
         chosen = _Chosen("dead-retry", file, env, idents, names)
         with _noted("sent back", chosen) as counts:
             for moved, left in dead.browser.bring_back(choice) if dead.browser else ():
-                homeless += left
+                homeless += left[: 10 - len(homeless)]
+                staying += [record.id for record in left]
                 progress.add(moved)
                 counts.append(moved)
     if as_json:
-        ids = {"not_found": choice.not_found(), "stay": [record.id for record in homeless]}
+        ids = {"not_found": choice.not_found(), "stay": staying}
         click.echo(json.dumps({"retried": progress.count, **ids}, indent=2))
     else:
         click.echo(f"sent back {messages(progress.count)}")
-    for record in homeless[:10]:
+    for record in homeless:
         where = f"queue {record.queue!r} is not declared any more" if record.queue else "from which queue?"
         click.echo(visible(f"{record.id} stays in {record.dead_letter}: {where}"), err=True)
     choice.tell_not_found()
-    return Exit.FINDINGS if homeless or choice.not_found() else Exit.OK
+    return Exit.FINDINGS if staying or choice.not_found() else Exit.OK
 
 
 @command.command("purge")
@@ -165,6 +164,22 @@ def purge_dead(
         click.echo(f"deleted {messages(progress.count)}")
     choice.tell_not_found()
     return Exit.FINDINGS if choice.not_found() else Exit.OK
+
+
+def _with_id(dead: ChosenQueues, ident: str) -> list[DeadLetterRecord]:
+    """The one of that id, or the first two that have it as a part: the whole id spares a look at all others."""
+    found: list[DeadLetterRecord] = []
+    if dead.browser is None:
+        return found
+    with closing(dead.browser.scan()) as records:
+        for record in records:
+            if dead.selects(record) and ident in record.id:
+                if record.id == ident:
+                    return [record]
+                found.append(record)
+                if len(found) == 2:
+                    break
+    return found
 
 
 @contextmanager

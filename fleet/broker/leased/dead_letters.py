@@ -21,7 +21,7 @@ class LeasedDeadLetters:
     def __init__(self, open_store: Callable[[str], LeasedStore]) -> None:
         """`open_store` is given the name of the owner of what is taken."""
         self._store = open_store(f"dead@{os.uname().nodename}:{os.getpid()}:{uuid4().hex[:8]}")
-        self._taken: dict[object, Delivery] = {}
+        self._taken: dict[object, str] = {}  # the queue of each tag
 
     def count(self, queue: str) -> int:
         return self._store.size(queue)
@@ -38,15 +38,17 @@ class LeasedDeadLetters:
 
     def take(self, queue: str, limit: int) -> list[Delivery]:
         taken: list[Delivery] = []
-        size = 0
+        size, step = 0, FIRST_STEP
         while len(taken) < limit and size < MOST_BYTES_AT_ONCE:
-            step = min(FIRST_STEP, limit - len(taken))
-            found = [to_delivery(claim) for claim in self._store.reserve([queue], step)]
-            if not found:
+            claims = self._store.reserve([queue], min(step, limit - len(taken)))
+            if not claims:
                 break
+            found = [to_delivery(claim) for claim in claims]
             taken += found
-            size += sum(len(each.body) for each in found)
-        self._taken.update((delivery.tag, delivery) for delivery in taken)
+            sizes = [len(each.body) for each in found]
+            size += sum(sizes)
+            step = next_step(sizes, _SCANNED_AT_ONCE)
+        self._taken.update((delivery.tag, queue) for delivery in taken)
         return taken
 
     def move(self, deliveries: Sequence[Delivery], postings: Sequence[Posting], queue: QueueSpec) -> int:
@@ -73,7 +75,7 @@ class LeasedDeadLetters:
     def close(self) -> None:
         try:
             if self._taken:
-                self.put_back(list(self._taken.values()))
+                self.put_back([Delivery(tag, queue, b"") for tag, queue in self._taken.items()])
         except BrokerUnavailable:
             pass  # then the lease runs out
         self._store.close()

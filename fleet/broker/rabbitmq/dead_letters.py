@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Sequence
-from math import inf
+from contextlib import closing, suppress
+from itertools import islice
 from typing import Any
 
 from amqp.exceptions import NotFound
@@ -15,10 +16,12 @@ from fleet.broker.rabbitmq.confirmed_publisher import ConfirmedPublisher
 from fleet.broker.rabbitmq.connection import AmqpConnection
 from fleet.broker.rabbitmq.inbound import with_text_names
 from fleet.broker.rabbitmq.queues import declare
+from fleet.clock import time
 from fleet.spec import BrokerSpec, QueueSpec
 
 _SCANNED_AT_ONCE = 500
 _SILENCE_SECONDS = 0.5
+_SLOW_SECONDS = 30.0  # a broker that has messages and sends none for so long
 
 
 class RabbitDeadLetters:
@@ -30,6 +33,7 @@ class RabbitDeadLetters:
         self._publisher: ConfirmedPublisher | None = None
         with self._connection.guard():
             self._channel = self._connection.amqp.channel()
+        self._taken = 0  # and not settled yet
 
     def count(self, queue: str) -> int:
         with self._connection.guard():
@@ -40,9 +44,8 @@ class RabbitDeadLetters:
                 return 0
 
     def look(self, queue: str, limit: int) -> list[Delivery]:
-        wanted = min(limit, self.count(queue))
-        with self._connection.guard(), self._connection.channel() as channel:
-            return _get(channel, queue, wanted)
+        with closing(self.scan(queue)) as deliveries:
+            return list(islice(deliveries, limit))
 
     def scan(self, queue: str) -> Generator[Delivery, None, None]:
         left, step = self.count(queue), FIRST_STEP
@@ -58,18 +61,33 @@ class RabbitDeadLetters:
         found: list[Any] = []
         channel.basic_qos(0, wanted, False)
         tag = channel.basic_consume(queue, callback=found.append)
+        until = time.monotonic() + _SLOW_SECONDS
         while len(found) < wanted:
-            try:
+            before = len(found)
+            with suppress(TimeoutError):
                 self._connection.amqp.drain_events(timeout=_SILENCE_SECONDS)
-            except TimeoutError:
+            if len(found) > before:
+                until = time.monotonic() + _SLOW_SECONDS
+            elif time.monotonic() > until or not channel.queue_declare(queue, passive=True).message_count:
                 break  # somebody else has taken the rest
         channel.basic_cancel(tag)
         return found
 
     def take(self, queue: str, limit: int) -> list[Delivery]:
-        wanted = min(limit, self.count(queue))
+        wanted, step = min(limit, self.count(queue)), FIRST_STEP
+        found: list[Delivery] = []
+        size = 0
         with self._connection.guard():
-            return _get(self._channel, queue, wanted, some_will_do=True)
+            while len(found) < wanted and size < MOST_BYTES_AT_ONCE:
+                messages = self._consumed(self._channel, queue, min(step, wanted - len(found)))
+                if not messages:
+                    break
+                found += [_to_delivery(queue, message) for message in messages]
+                sizes = [len(each.body) for each in found[-len(messages) :]]
+                size += sum(sizes)
+                step = next_step(sizes, _SCANNED_AT_ONCE)
+        self._taken += len(found)
+        return found
 
     def move(self, deliveries: Sequence[Delivery], postings: Sequence[Posting], queue: QueueSpec) -> int:
         declare(self._connection, queue)
@@ -87,24 +105,23 @@ class RabbitDeadLetters:
         with self._connection.guard():
             for delivery in deliveries:
                 self._channel.basic_ack(delivery.tag)
+        self._taken -= len(deliveries)
         return len(deliveries)
 
     def put_back(self, deliveries: Sequence[Delivery]) -> None:
         with self._connection.guard():
-            for delivery in reversed(deliveries):  # each to the head of its queue: the order stays
-                self._channel.basic_reject(delivery.tag, requeue=True)
+            if deliveries and len(deliveries) == self._taken:
+                # A classic queue takes back 200,000 that are rejected or recovered one by one for minutes, on its own
+                # time; what a channel leaves behind it takes back in one go.
+                self._channel.close()
+                self._channel = self._connection.amqp.channel()
+            else:
+                for delivery in reversed(deliveries):  # each to the head of its queue: the order stays
+                    self._channel.basic_reject(delivery.tag, requeue=True)
+        self._taken -= len(deliveries)
 
     def close(self) -> None:
         self._connection.close()
-
-
-def _get(channel: Any, queue: str, wanted: int, *, some_will_do: bool = False) -> list[Delivery]:
-    found: list[Delivery] = []
-    room = MOST_BYTES_AT_ONCE if some_will_do else inf
-    while len(found) < wanted and room > 0 and (message := channel.basic_get(queue)) is not None:
-        found.append(_to_delivery(queue, message))
-        room -= len(found[-1].body)
-    return found
 
 
 def _to_delivery(queue: str, message: Any) -> Delivery:
