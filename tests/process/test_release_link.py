@@ -109,6 +109,24 @@ def test_the_same_fleet_before_and_after_the_swap(fleet: Releases, tmp_path: Pat
     fleet.command("down")
 
 
+def test_a_reload_after_the_swap_brings_the_file_of_the_new_release(fleet: Releases, tmp_path: Path) -> None:
+    before = fleet.status()
+    (fleet.root / "releases" / "2" / "fleet.toml").write_text(
+        FILE.replace("concurrency = 2", "concurrency = 3\nenv = { RELEASE = '2' }")
+    )
+    fleet.swap("2")
+    assert "w" in fleet.command("reload").stdout
+    after = fleet.status()
+    [group] = after["groups"]
+    assert (after["supervisor"]["pid"], group["concurrency"]) == (before["supervisor"]["pid"], 3)
+    (pid,) = fleet.pids("w")
+    assert Path(f"/proc/{pid}/cwd").readlink() == fleet.root / "releases" / "2"
+    done = tmp_path / "done"
+    fleet.command("send", "work.touch", str(done))
+    eventually(done.exists, within=60)
+    fleet.command("down")
+
+
 def test_what_was_sent_to_the_new_release_before_the_swap_is_done(fleet: Releases, tmp_path: Path) -> None:
     done = tmp_path / "done"
     send = "import sys, work; work.touch.send(sys.argv[1])"
