@@ -137,7 +137,7 @@ def _mixed(urls: list[str]) -> Iterator[Mistake]:
 
 
 def _bare_reference(url: str) -> Mistake:
-    """Its name is said only where it may be shown: what follows the $ may be half of a password."""
+    """The name is told only where it may be shown: what follows the $ may be half of a password."""
     shown = _BARE.search(split(mask_url(url)).netloc)
     what, name = (f'"{shown[0]}"', shown[1]) if shown else ("a $ in the broker URL", "NAME")
     return Mistake("url", f"{what} is no reference to a variable", f'write "${{{name}}}"')
