@@ -131,8 +131,10 @@ def main() -> None:
     wait_until(lambda: succeeded() >= done or gone(), 10, "counting")
     subprocess.run([*FLEET, "status"], check=False)
     login = subprocess.run([*FLEET, "dashboard"], capture_output=True, text=True, check=False)
-    say(f"the web page, with a login that works once: {login.stdout.strip() or login.stderr.strip()}")
-    say("edit fleet.toml and watch the fleet follow; `.venv/bin/fleet status` shows it; Ctrl-C ends it")
+    say(f"the web page, with a login that works once:\n{login.stdout.strip() or login.stderr.strip()}")
+    say(
+        "edit fleet.toml and watch the fleet follow; Ctrl-C ends it;\n`.venv/bin/fleet status` in another terminal shows it"
+    )
 
 
 def succeeded() -> int:

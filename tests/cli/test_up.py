@@ -80,6 +80,8 @@ def test_the_foreground_from_banner_to_summary(project: Project, out: Path, err:
         banner = err.read_text()
         assert banner.startswith(f"shop  {project.folder}/fleet.toml\n")
         assert "1 worker, solo, queues q" in banner
+        (how,) = [line for line in banner.splitlines() if "Ctrl-C" in line]
+        assert len(how) <= 80
         assert "\x1b" not in banner + out.read_text()
         workers = project.workers()
         assert up.pid == project.snapshot().pid == lock.holder(project.state)

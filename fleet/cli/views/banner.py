@@ -23,7 +23,7 @@ def banner(fleet: Fleet, file: Path, env: str | None) -> str:
         [
             f"{click.style(fleet.name, bold=True)}  {where}",
             *(f"  {name:<{width}}  {text}" for name, text in rows),
-            "Edit the file and the fleet follows. Ctrl-C drains and stops. `fleet status` looks at it.",
+            "Edit the file and it follows. Ctrl-C drains and stops; `fleet status` shows it.",
         ]
     )
 
