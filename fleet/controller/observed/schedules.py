@@ -44,7 +44,7 @@ def scheduler_status(program: Program | None, known: Mapping[str, Any]) -> dict[
         "state": program.state,
         "uptime_seconds": round(program.uptime_seconds, 1),
         "restarts": program.restarts,
-        "leads": bool(known.get("leads")),
+        "leads": bool(program.pid and known.get("leads")),  # the file outlives whoever wrote it
         "error": known.get("error"),
         "app_error": known.get("app_error"),
         "beat": known.get("beat"),
