@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 from typing import Any
@@ -149,6 +150,26 @@ def _address(value: Any) -> Guess | None:
     return (plain, False) if is_right else None
 
 
+def _proxy(value: Any) -> Guess | None:
+    """A name of this machine, an address with its port or a scheme before it, a socket's path."""
+    if not isinstance(value, str):
+        return None
+    word = re.sub(r"^https?://|/$", "", value.strip().lower())
+    if word.startswith(("unix", "/")) or word in ("unx", "uinx", "socket"):
+        return "unix", False
+    if word.partition(":")[0] == "localhost":
+        return "127.0.0.1", False
+    bare = (
+        re.fullmatch(r"\[?([0-9a-f:.]+?)\]?(?::\d+)?", word)
+        if "[" in word
+        else re.fullmatch(r"([0-9.]+)(?::\d+)?", word)
+    )
+    try:
+        return (str(ipaddress.ip_address(bare[1])), False) if bare else None
+    except ValueError:
+        return None
+
+
 def _readable(text: str, parse: Any) -> Guess | None:
     try:
         parse(text)
@@ -161,6 +182,7 @@ _GUESSES: dict[str, Callable[[Any], Guess | None]] = {
     "duration": _duration,
     "size": _size,
     "address": _address,
+    "proxy": _proxy,
     **dict.fromkeys(("int_type", "int_from_float", "concurrency", "prefetch"), _whole),
     "bool_type": _flag,
     "string_type": _text,

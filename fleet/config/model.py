@@ -29,6 +29,7 @@ from fleet.config.types import (
     Period,
     Pool,
     Prefetch,
+    Proxy,
     Size,
     Text,
     Texts,
@@ -314,7 +315,7 @@ class Dashboard(Table):
     """Names by which browsers may ask for it, besides those of the loopback interface."""
     root_path: UrlPath = ""
     """Path below which a proxy shows it, such as "/fleet"."""
-    trusted_proxies: tuple[Text, ...] = ()
+    trusted_proxies: tuple[Proxy, ...] = ()
     """Addresses or networks of proxies whose `X-Forwarded-For` and `-Proto` are believed; "unix": of a socket."""
     arguments: Literal["masked", "hidden", "full"] = "masked"
     """How much of a message's arguments is shown; those with names like a password's are masked."""

@@ -170,6 +170,17 @@ def _url_path(value: Any) -> str:
     return value
 
 
+def _proxy(value: Any) -> str:
+    """As `ipaddress` reads it; bits below the mask are left out of it. Loads that only where a file has one."""
+    import ipaddress
+
+    if not isinstance(value, str):
+        raise ValueError
+    if value != "unix":
+        ipaddress.ip_network(value, strict=False)
+    return value
+
+
 def _cron(value: Any) -> str:
     """Loads cronsim, and only where a file has one."""
     from fleet.schedules.moments import check_cron
@@ -289,6 +300,15 @@ UrlPath = Annotated[
         _url_path,
         'a path such as "/fleet"',
         {"type": "string", "pattern": _URL_PATH},
+    ),
+]
+Proxy = Annotated[
+    str,
+    Notation(
+        "proxy",
+        _proxy,
+        'an address or a network such as "127.0.0.1" or "10.0.0.0/8", or "unix"',
+        {"type": "string", "minLength": 1},
     ),
 ]
 Pool = Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -21,8 +22,8 @@ from fleet.dashboard.tokens import SESSION_SECONDS
 from fleet.dashboard.view_routes import ViewRoutes
 from fleet.launch_specs import DashboardLaunch
 
-COMMANDS = frozenset({"scale", "drain", "pause", "resume", "restart"})
-SCHEDULE_VERBS = frozenset({"run", "pause", "resume"})
+COMMANDS = ("scale", "drain", "pause", "resume", "restart")
+SCHEDULE_VERBS = ("run", "pause", "resume")
 _PATIENCE_SECONDS = 3.0  # for answers that go on until a rollout has ended
 
 
@@ -45,8 +46,8 @@ class ActionRoutes:
             Route("/api/session", self._session),
             post("/api/login", self._login),
             post("/api/logout", self._logout),
-            post("/api/commands/{verb}", self._command),
-            post("/api/schedules/{verb}", self._schedule),
+            *(post(f"/api/commands/{verb}", partial(self._command, verb)) for verb in COMMANDS),
+            *(post(f"/api/schedules/{verb}", partial(self._schedule, verb)) for verb in SCHEDULE_VERBS),
             post("/api/reload", self._reload),
             post("/api/delayed/cancel", self._cancel),
         ]
@@ -96,23 +97,18 @@ class ActionRoutes:
         return answer
 
     async def _logout(self, request: Request) -> Response:
+        await object_of(request)
         answer = JSONResponse({})
         answer.delete_cookie(COOKIE, path=self._launch.root_path or "/")
         return answer
 
-    async def _command(self, request: Request) -> Response:
+    async def _command(self, verb: str, request: Request) -> Response:
         person = self._access.operator(request)
-        verb = request.path_params["verb"]
-        if verb not in COMMANDS:
-            raise HTTPException(404, f"no command {verb!r}")
         seconds = _PATIENCE_SECONDS if verb == "restart" else 15.0
         return await self._passed_on(person, f"/commands/{verb}", await object_of(request), seconds)
 
-    async def _schedule(self, request: Request) -> Response:
+    async def _schedule(self, verb: str, request: Request) -> Response:
         person = self._access.operator(request)
-        verb = request.path_params["verb"]
-        if verb not in SCHEDULE_VERBS:
-            raise HTTPException(404, f"no command {verb!r}")
         return await self._passed_on(person, f"/schedules/{verb}", await object_of(request))
 
     async def _reload(self, request: Request) -> Response:

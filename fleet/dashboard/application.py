@@ -22,6 +22,7 @@ from fleet.dashboard.gate import RequestGate
 from fleet.dashboard.view_routes import ViewRoutes
 from fleet.launch_specs import DashboardLaunch
 from fleet.statedir import StateDir
+from fleet.visible import visible
 
 _KINDS = {
     ".html": "text/html",
@@ -34,17 +35,23 @@ _KINDS = {
 
 def application(launch: DashboardLaunch, state: StateDir) -> tuple[RequestGate, BulkJobs]:
     """The application, and what has to be ended before the process is."""
+    routes, jobs = api_routes(launch, state)
+    app = Starlette(
+        routes=[*_pages(), *routes],
+        exception_handlers={HTTPException: _http_error, Exception: _internal_error},
+    )
+    app.router.redirect_slashes = False
+    return RequestGate(app, launch), jobs
+
+
+def api_routes(launch: DashboardLaunch, state: StateDir) -> tuple[list[Route], BulkJobs]:
+    """What docs/reference/openapi.json describes, and the jobs that it begins."""
     access, controller = Access(launch), ControllerClient(state.api_socket)
     views = ViewRoutes(launch, access, controller)
     actions = ActionRoutes(launch, access, controller, views)
     dead = DeadRoutes(state.routing_file, access, controller, views)
     views.beside = lambda: {"jobs": dead.jobs.shown()}
-    app = Starlette(
-        routes=[*_pages(), *views.routes(), *actions.routes(), *dead.routes()],
-        exception_handlers={HTTPException: _http_error, Exception: _internal_error},
-    )
-    app.router.redirect_slashes = False
-    return RequestGate(app, launch), dead.jobs
+    return [*views.routes(), *actions.routes(), *dead.routes()], dead.jobs
 
 
 def _pages() -> Iterator[Route]:
@@ -78,7 +85,11 @@ def _file(file: Traversable) -> Callable[[Request], Awaitable[Response]]:
 
 async def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, status_code=error.status_code)
+    headers = dict(error.headers or {})
+    if error.status_code == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    # What was asked for is quoted in it: visible also because half of a surrogate pair is no UTF-8.
+    return JSONResponse({"error": visible(error.detail)}, error.status_code, headers)
 
 
 async def _internal_error(_: Request, error: Exception) -> Response:

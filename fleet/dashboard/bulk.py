@@ -98,8 +98,9 @@ class BulkJobs:
         recent = [job for job in self._jobs.values() if now - (job.ended_at or now) < _SHOWN_SECONDS]
         return [job.to_dict() for job in recent[-5:]]
 
-    def get(self, ident: int) -> BulkJob | None:
-        return self._jobs.get(ident)
+    def get(self, ident: str) -> BulkJob | None:
+        """As an address has it."""
+        return next((job for job in self._jobs.values() if str(job.id) == ident), None)
 
     def start(self, order: BulkOrder) -> BulkJob:
         """Raises Busy."""

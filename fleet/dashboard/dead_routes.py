@@ -24,6 +24,7 @@ from fleet.dashboard.request_body import object_of, text_of
 from fleet.dashboard.shown import shown
 from fleet.dashboard.view_routes import ViewRoutes
 
+STEERING = ("stop", "go")
 _MOST_LETTERS = 200
 _PATIENCE_SECONDS = 3.0  # for a job: short ones have ended by then
 
@@ -50,7 +51,10 @@ class DeadRoutes:
             Route("/api/dead/reveal", self._reveal, methods=["POST"]),
             Route("/api/dead/jobs/all", self._jobs),
             Route("/api/dead/jobs", self._start, methods=["POST"]),
-            Route("/api/dead/jobs/{id:int}/{verb}", self._steer, methods=["POST"]),
+            *(
+                Route(f"/api/dead/jobs/{{id}}/{verb}", partial(self._steer, verb), methods=["POST"])
+                for verb in STEERING
+            ),
         ]
 
     async def _dead(self, request: Request) -> Response:
@@ -109,10 +113,10 @@ class DeadRoutes:
         self._access.viewer(request)
         return JSONResponse({"jobs": shown(self.jobs.shown())})
 
-    async def _steer(self, request: Request) -> Response:
+    async def _steer(self, verb: str, request: Request) -> Response:
         person = self._access.operator(request)
-        job, verb = self.jobs.get(request.path_params["id"]), request.path_params["verb"]
-        if job is None or verb not in ("stop", "go"):
+        job = self.jobs.get(request.path_params["id"])
+        if job is None:
             raise HTTPException(404, "no such job")
         await object_of(request)
         (self.jobs.stop if verb == "stop" else self.jobs.go_on)(job)
@@ -137,6 +141,7 @@ def _order(asked: dict[str, Any], actor: str) -> BulkOrder:
     if verb not in ("count", "retry", "edit", "delete"):
         raise HTTPException(400, f"verb: expected count, retry, edit or delete, got {verb!r}")
     wanted = _filter(asked.get("filter") or {})
+    text_of(asked, "args_json"), text_of(asked, "kwargs_json")
     for name, value in (("most", most), ("rate", rate), ("canary", canary)):
         is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if value is not None and not (is_number and value >= 0):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -40,14 +41,18 @@ class LetterFilter:
     def of(cls, asked: Mapping[str, Any]) -> LetterFilter:
         """From JSON or a query. Raises ValueError."""
         ids, older = asked.get("ids") or (), asked.get("older_seconds")
-        if not isinstance(ids, list | tuple) or len(ids) > _MOST_IDS:
-            raise ValueError(f"ids: expected a list of at most {_MOST_IDS}")
+        is_list = isinstance(ids, list | tuple) and all(isinstance(each, str) for each in ids)
+        if not is_list or len(ids) > _MOST_IDS:
+            raise ValueError(f"ids: expected a list of at most {_MOST_IDS} texts")
         texts = {name: _text(name, asked.get(name)) for name in ("queue", "task", "error", "text")}
         try:
             seconds = None if older in (None, "") else float(str(older))
         except ValueError:
-            raise ValueError(f"older_seconds: expected a number, got {older!r}") from None
-        return cls(**texts, ids=tuple(map(str, ids)), older_seconds=seconds)
+            seconds = math.nan
+        if seconds is not None and not (math.isfinite(seconds) and seconds >= 0):
+            # Not a number is neither more nor less than any age: every letter would be meant.
+            raise ValueError(f"older_seconds: expected a number, 0 or more, got {older!r}")
+        return cls(**texts, ids=tuple(ids), older_seconds=seconds)
 
     def chooses(self, letter: DeadLetterRecord, now: float) -> bool:
         if self.ids and letter.id not in self.ids:

@@ -31,7 +31,6 @@ PASSED = (
     "alerts",
     "delayed",
     "stacks",
-    "plan",
     "schedules",
     "route",
 )
@@ -61,6 +60,7 @@ class ViewRoutes:
             Route("/api/history/series", self._passed("history/series")),
             Route("/api/messages/{id:path}", self._message),
             *(Route(f"/api/{name}", self._passed(name)) for name in PASSED),
+            Route("/api/plan", self._plan),
             Route("/metrics", self._metrics),
         ]
 
@@ -75,6 +75,12 @@ class ViewRoutes:
             return await self._answer(person, f"/{name}{query}")
 
         return get
+
+    async def _plan(self, request: Request) -> Response:
+        """Of the fleet's own file: findings quote lines, and another file may be anything on this machine."""
+        person = self._access.viewer(request)
+        env = request.query_params.get("env")
+        return await self._answer(person, "/plan" if env is None else f"/plan?env={quote(env, safe='')}")
 
     async def _events(self, request: Request) -> Response:
         person = self._access.viewer(request)

@@ -232,7 +232,8 @@ def _override(
     reconciler: Reconciler, request: Request, target: str, replicas: int | None, *, of_queue: bool = False
 ) -> Override:
     seconds = request.arguments.get("for_seconds")
-    if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if seconds is not None and not (is_number and seconds > 0):
         raise CommandRefused(f"for_seconds: expected a number above 0, got {seconds!r}")
     if seconds is not None and not seconds <= LONGEST_SECONDS:
         raise CommandRefused(

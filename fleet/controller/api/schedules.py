@@ -90,7 +90,8 @@ def _until(seconds: Any) -> int | None:
     """In milliseconds since 1970."""
     if seconds is None:
         return None
-    if not isinstance(seconds, int | float) or not 0 < seconds <= LONGEST_SECONDS:
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not is_number or not 0 < seconds <= LONGEST_SECONDS:
         raise NotDone(400, f"for_seconds: expected a number of seconds above 0, got {seconds!r}")
     return int((time.time() + seconds) * 1000)
 

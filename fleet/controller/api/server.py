@@ -59,6 +59,8 @@ def application(reconciler: Reconciler) -> Starlette:
     async def plan(request: Request) -> Response:
         query = request.query_params
         file = Path(query["file"]) if "file" in query else None
+        if file is not None and "\0" in str(file):
+            raise HTTPException(400, "file: no path holds a NUL")
         return JSONResponse(await answers.plan(reconciler, file, query.get("env")))
 
     async def start_reload(request: Request) -> Response:

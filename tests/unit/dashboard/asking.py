@@ -42,22 +42,26 @@ class Asking:
         self.app: RequestGate
         self.app, _ = application(self.launch, StateDir(folder))
 
-    def ask(self, path: str, value: Any = None, *, client: str = "127.0.0.1", **headers: str) -> Said:
+    def ask(
+        self, path: str, value: Any = None, *, client: str = "127.0.0.1", query: str = "", **headers: str
+    ) -> Said:
         """POST when there is a value: as JSON, or as the bytes that it is. Names of headers with "_" for "-"."""
         given = {"host": "127.0.0.1:8787"}
         if value is not None:
             given |= {"content-type": "application/json", "sec-fetch-site": "same-origin"}
         given |= {name.replace("_", "-"): text for name, text in headers.items()}
         body = value if isinstance(value, bytes) else b"" if value is None else json.dumps(value).encode()
-        return asyncio.run(self._ask("GET" if value is None else "POST", path, given, body, client))
+        return asyncio.run(
+            self._ask("GET" if value is None else "POST", f"{path}?{query}", given, body, client)
+        )
 
     async def _ask(self, method: str, path: str, headers: dict[str, str], body: bytes, client: str) -> Said:
         said: list[dict[str, Any]] = []
         scope = {
             "type": "http",
             "method": method,
-            "path": path,
-            "query_string": b"",
+            "path": path.partition("?")[0],
+            "query_string": path.partition("?")[2].encode(),
             "scheme": "http",
             "headers": [(name.encode(), text.encode()) for name, text in headers.items() if text],
             "client": (client, 5) if client else None,
