@@ -9,20 +9,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from hashlib import sha1
 from itertools import count
 from secrets import randbits
 from typing import Any, TypeVar
 from uuid import uuid4
 
 from fleet.broker.delivery import BrokerUnavailable, MessageTooLarge, Posting
-from fleet.broker.leased.store import Claim, Found, QueueCounts
+from fleet.broker.leased.store import Claim
 from fleet.broker.notes import Entry, Written
 from fleet.broker.redis import scripts
 from fleet.broker.redis.blocked_readers import BlockedReaders
-from fleet.broker.redis.connect import ANSWER_SECONDS, Server
-from fleet.broker.redis.envelope import seal, unseal, unseal_with_time
-from fleet.broker.redis.keys import Keys, urgency
+from fleet.broker.redis.connect import ANSWER_SECONDS
+from fleet.broker.redis.envelope import seal
+from fleet.broker.redis.keys import urgency
+from fleet.broker.redis.queues import RedisQueues, Tag, claim_of
 from fleet.broker.redis.refusals import NotPermitted
 from fleet.broker.topology import resolve_exchange
 from fleet.clock import time
@@ -35,11 +35,8 @@ MOST_AT_ONCE = 1000  # Lua passes arguments on its stack, and nobody else is ser
 
 # An administrator may give the rights meanwhile.
 _LOOK_FOR_RIGHTS_SECONDS = 300.0
-_BROWSED_AT_ONCE = 500
-_MOST_DELAYED = 100_000
 
 T = TypeVar("T")
-Tag = tuple[str, str]  # queue, "<number>:<step>"
 
 
 def _answer_seconds(lease_seconds: float) -> float:
@@ -50,7 +47,7 @@ def _answer_seconds(lease_seconds: float) -> float:
     return min(ANSWER_SECONDS, max(2.0, lease_seconds / 3))
 
 
-class RedisStore:
+class RedisStore(RedisQueues):
     """See LeasedStore. `owner` names who claims; without one the store can publish and look, not reserve.
 
     `url` and `transport_options` are what kombu's Redis transport takes, Sentinel and sockets included.
@@ -64,11 +61,8 @@ class RedisStore:
         lease_seconds: float = 30.0,
         transport_options: Mapping[str, Any] | None = None,
     ) -> None:
-        options = transport_options or {}
         answer_seconds = _answer_seconds(lease_seconds) if owner else ANSWER_SECONDS
-        self._server = Server(url, options, answer_seconds=answer_seconds)
-        self._keys = Keys.from_options(options)
-        self._scripts: dict[str, tuple[str, str]] = {}
+        super().__init__(url, transport_options or {}, answer_seconds)
         self._owner = owner
         self._lease = int(lease_seconds * 1000)
         self._fresh_until = 0.0  # monotonic; the lease was pushed out a moment ago
@@ -82,7 +76,6 @@ class RedisStore:
         self._soonest: tuple[tuple[str, ...], float | None] | None = None
         self._readers: BlockedReaders | None = None
         self._may_wait_from = 0.0  # monotonic; this user lacks a right that waiting needs
-        self._wire = self._server.connect_anew()
 
     # --- publishing ------------------------------------------------------------------------------------
 
@@ -194,7 +187,7 @@ class RedisStore:
         queue = queues[index]
         if step and self._readers is not None:
             self._readers.prioritised(queue)
-        return [_claim((queue, f"{number + place}:{step}"), queue, raw) for place, raw in enumerate(raws)]
+        return [claim_of((queue, f"{number + place}:{step}"), queue, raw) for place, raw in enumerate(raws)]
 
     def ack(self, tags: Sequence[Tag]) -> int:
         return self._settle(scripts.ACK, tags)
@@ -299,99 +292,6 @@ class RedisStore:
         soonest = self._soonest[1]
         return None if soonest is None else max(0.0, soonest - time.monotonic())
 
-    # --- queues ----------------------------------------------------------------------------------------
-
-    def declare(self, queue: str) -> None:
-        self._wire.call("SADD", self._keys.queues, queue)
-
-    def queues(self) -> list[str]:
-        return sorted(name.decode() for name in self._wire.call("SMEMBERS", self._keys.queues))
-
-    def bind(self, queue: str, exchange: str, routing_key: str, pattern: str = "") -> None:
-        member = self._keys.separator.join((routing_key, pattern, queue))
-        self._wire.calls(
-            [
-                ("SADD", self._keys.exchanges, exchange),
-                ("SADD", self._keys.permanent_bindings(exchange), member),
-                ("SADD", self._keys.bindings(exchange), member),
-            ]
-        )
-
-    def unbind(self, queue: str, exchange: str, routing_key: str) -> None:
-        self._unbind(exchange, lambda key, bound: key == routing_key and bound == queue)
-
-    def _unbind(self, exchange: str, unwanted: Callable[[str, str], bool]) -> None:
-        members = [
-            self._keys.separator.join((key, pattern, bound))
-            for key, pattern, bound in self.bindings(exchange)
-            if unwanted(key, bound)
-        ]
-        if members:
-            tables = (self._keys.bindings(exchange), self._keys.permanent_bindings(exchange))
-            self._wire.calls([("SREM", table, *members) for table in tables])
-
-    def bindings(self, exchange: str) -> list[tuple[str, str, str]]:
-        members = self._wire.call("SMEMBERS", self._keys.bindings(exchange))
-        rows = (member.decode().split(self._keys.separator) for member in members)
-        return sorted((row[0], row[1], row[2]) for row in rows if len(row) == 3)
-
-    def size(self, queue: str) -> int:
-        return self.stats(queue).ready
-
-    def stats(self, queue: str) -> QueueCounts:
-        """`oldest_seconds` looks at what fleet sent or gave back: other producers write no time."""
-        ready, delayed, claimed, oldest = self._run(scripts.STATS, queue)
-        return QueueCounts(ready, delayed, claimed, None if oldest < 0 else oldest / 1000)
-
-    def browse(self, queue: str, limit: int, offset: int = 0) -> list[Claim]:
-        raws = self._run(scripts.BROWSE, queue, limit, offset)
-        return [_claim((queue, "0:0"), queue, raw, handouts=0) for raw in raws]
-
-    def find(self, queues: Sequence[str], ident: str, window: int) -> tuple[Found | None, bool]:
-        complete = True
-        for queue in queues:
-            for found in self.delayed(queue, window):
-                if found.claim.message.headers.get("id") == ident:
-                    return found, True
-            for offset in range(0, window, _BROWSED_AT_ONCE):
-                claims = self.browse(queue, _BROWSED_AT_ONCE, offset)
-                for claim in claims:
-                    if claim.message.headers.get("id") == ident:
-                        return Found(claim, "waiting"), True
-                if len(claims) < _BROWSED_AT_ONCE:
-                    break
-            else:
-                complete = False
-        return None, complete
-
-    def delayed(self, queue: str, limit: int) -> list[Found]:
-        flat = self._run(scripts.DELAYED, queue, limit)
-        pairs = zip(flat[::2], flat[1::2], strict=True)
-        return [
-            Found(
-                _claim((queue, "0:0"), queue, member.partition(b":")[2], handouts=0),
-                "delayed",
-                float(due) / 1000,
-            )
-            for member, due in pairs
-        ]
-
-    def cancel(self, queue: str, ident: str) -> bool:
-        flat = self._run(scripts.DELAYED, queue, _MOST_DELAYED)
-        for member in flat[::2]:
-            message, _ = unseal(member.partition(b":")[2])
-            if message.headers.get("id") == ident:
-                return bool(self._run(scripts.CANCEL, queue, member))
-        return False
-
-    def purge(self, queue: str) -> int:
-        return int(self._run(scripts.PURGE, queue))
-
-    def delete(self, queue: str) -> None:
-        for exchange in self._wire.call("SMEMBERS", self._keys.exchanges):
-            self._unbind(exchange.decode(), lambda _, bound: bound == queue)
-        self._run(scripts.DELETE, queue)
-
     # --- the connection --------------------------------------------------------------------------------
 
     def reconnect(self) -> bool:
@@ -423,21 +323,6 @@ class RedisStore:
         self._wire.close()
         if self._readers is not None:
             self._readers.close()
-
-    def _run(self, body: str, *arguments: Any, meanwhile: Callable[[], object] | None = None) -> Any:
-        return self._wire.script(*self._source(body), arguments, meanwhile)
-
-    def _source(self, body: str) -> tuple[str, str]:
-        """(SHA-1, text) of a script with this store's names in it."""
-        if body not in self._scripts:
-            source = scripts.complete(self._keys.lua(), body)
-            self._scripts[body] = (sha1(source.encode(), usedforsecurity=False).hexdigest(), source)
-        return self._scripts[body]
-
-
-def _claim(tag: Tag, queue: str, raw: bytes, handouts: int = 1) -> Claim:
-    message, before, since = unseal_with_time(raw)
-    return Claim(tag, queue, message, before + handouts, since)
 
 
 def _number(tag: Tag) -> int:
