@@ -17,6 +17,7 @@ from fleet.clock import time
 from fleet.launch_specs import Exit
 from fleet.worker.connection import BATCH_SECONDS
 from fleet.worker.context import LoopContext
+from fleet.worker.monkey import GREEN
 from fleet.worker.orders import Order, Orders
 from fleet.worker.outcome import Outcome, Own
 from fleet.worker.pools import Pool
@@ -30,6 +31,7 @@ from fleet.worker.workload import Workload
 # The watchdog tells a stuck loop by how long ago it turned.
 _LONGEST_WAIT_SECONDS = 5.0
 _HEAR_AGAIN_SECONDS = 0.2
+_IN_THE_MAIN_THREAD = ("solo", *GREEN)  # run tasks there
 _STALL_SECONDS = 1.0
 _WORTHWHILE = 4  # the part of what may be held that is acked together
 
@@ -227,7 +229,10 @@ class Consumer:
             self._lost = self._lost or self._workload.look_for_lost(pool, now)
 
     def _hear_signals(self) -> None:
-        """Before a wait, and now and then where there is none: it takes some microseconds."""
+        """Now and then; where tasks run in the main thread, which alone can take it away, before each wait.
+
+        Each time the interpreter lets go of its lock, and threads that run tasks take it.
+        """
         self._hear_again_at = self._stats.turned_at + _HEAR_AGAIN_SECONDS
         if lost := self.hear_again():
             self._log.warning(
@@ -247,7 +252,8 @@ class Consumer:
         self._reactor.waiting = True
         # Looked at after `waiting` is set: who appends later sees that it has to wake us.
         busy = self._completed or self._orders.pending or (workload.backlog and workload.has_free_slot(pool))
-        if not busy or self._stats.turned_at >= self._hear_again_at:
+        due = self._stats.turned_at >= self._hear_again_at
+        if due or (not busy and self._settings.spec.pool in _IN_THE_MAIN_THREAD):
             self._hear_signals()
         most = 0.0 if busy else _LONGEST_WAIT_SECONDS
         deliveries = self._connection.receive(self._reactor.timeout(time.monotonic(), most))

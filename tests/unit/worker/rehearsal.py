@@ -110,8 +110,8 @@ class Pool(Direct):
     def close(self) -> None: ...
 
 
-def make(acks: str, deliveries: list[Delivery]) -> tuple[Consumer, Broker]:
-    spec = WorkerSpec("f", "g", (), (), BrokerSpec("memory://"), (), "threads", 3, acks=acks)
+def make(acks: str, deliveries: list[Delivery], pool: str = "threads") -> tuple[Consumer, Broker]:
+    spec = WorkerSpec("f", "g", (), (), BrokerSpec("memory://"), (), pool, 3, acks=acks)
     launch = WorkerLaunch("g/0", 0, "r1", spec, "", "")
     settings, gate, broker = Settings(launch), Gate(), Broker(deliveries)
     context = LoopContext(

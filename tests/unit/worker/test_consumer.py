@@ -143,3 +143,18 @@ def test_what_has_not_started_goes_back_whatever_finds_the_connection_lost(found
     consumer._turn(cast("Any", pool))
     assert not set(pool.submitted) & set(given_back), "void, and taken again by somebody else"
     assert set(pool.submitted) >= set(deliveries[5:7]), "its places are free"
+
+
+@pytest.mark.parametrize(("pool", "at_each_wait"), [("solo", True), ("gevent", True), ("threads", False)])
+def test_only_where_tasks_run_in_the_main_thread_signals_are_looked_after_at_each_wait(
+    pool: str, at_each_wait: bool
+) -> None:
+    """Each look lets go of the interpreter's lock: with threads that run tasks a turn took milliseconds."""
+    consumer, _ = make("late", [], pool)
+    looks: list[float] = []
+    consumer.hear_again = lambda: looks.append(time.monotonic()) or []  # type: ignore[func-returns-value]
+    begun = time.monotonic()
+    for _ in range(50):
+        consumer._turn(Pool())
+    most = 1 + (time.monotonic() - begun) / 0.2
+    assert len(looks) == 50 if at_each_wait else len(looks) <= most
