@@ -133,7 +133,8 @@ def main() -> None:
     login = subprocess.run([*FLEET, "dashboard"], capture_output=True, text=True, check=False)
     say(f"the web page, with a login that works once:\n{login.stdout.strip() or login.stderr.strip()}")
     say(
-        "edit fleet.toml and watch the fleet follow; Ctrl-C ends it;\n`.venv/bin/fleet status` in another terminal shows it"
+        "edit fleet.toml and watch the fleet follow; Ctrl-C ends it;\n"
+        "`.venv/bin/fleet status` in another terminal shows it"
     )
 
 
