@@ -143,6 +143,7 @@ def test_systemd_takes_every_unit(tmp_path: Path) -> None:
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze is not installed")
     text = EVERYTHING.replace('env_file = ".env"\n', "").replace('user = "1000"', 'user = "root"')
+    text += NIGHTLY
     assert export(tmp_path, "systemd", text).exception is None
     units = tmp_path / "units"
     units.mkdir()
@@ -153,7 +154,7 @@ def test_systemd_takes_every_unit(tmp_path: Path) -> None:
         )
         (units / name.replace("@.service", "@0.service")).write_text(here)
         (units / name).write_text(here)
-    for path in sorted(units.glob("*@0.service")):
+    for path in sorted([*units.glob("*@0.service"), *units.glob("*-view.service")]):
         ran = subprocess.run(
             ["systemd-analyze", "verify", path],
             capture_output=True,
