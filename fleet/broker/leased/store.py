@@ -18,13 +18,15 @@ Semantics, the same for every store:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from fleet.broker.delivery import Posting
-from fleet.broker.notes import Entry, Written
 from fleet.broker.topology import binding_pattern
 from fleet.protocol import Encoded
 from fleet.spec import QueueSpec
+
+if TYPE_CHECKING:
+    from fleet.broker.notes import Entry, Written
 
 
 class Claim(NamedTuple):

@@ -14,16 +14,18 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fleet.broker.delivery import BrokerUnavailable, Posting
 from fleet.broker.leased.store import Claim
-from fleet.broker.notes import Entry, Written
-from fleet.broker.sqlite.notes import all_notes, swap
 from fleet.broker.sqlite.owner import SqliteOwner, Tag
 from fleet.broker.sqlite.queues import SqliteQueues
 from fleet.broker.sqlite.rows import COLUMNS, IS_READY, free, insert, to_claim
 from fleet.broker.sqlite.wake import Listener, ring
 from fleet.clock import time
+
+if TYPE_CHECKING:
+    from fleet.broker.notes import Entry, Written
 
 _RESERVE = f"""UPDATE messages SET owner = ?, attempts = attempts + 1 WHERE id IN
     (SELECT id FROM messages WHERE queue = ? AND {IS_READY} ORDER BY priority DESC, id LIMIT ?)
@@ -87,6 +89,8 @@ class SqliteStore(SqliteQueues):
         return time.time()  # of this host, as everybody who uses the file
 
     def notes(self, book: str) -> dict[str, str]:
+        from fleet.broker.sqlite.notes import all_notes
+
         return all_notes(self._file, book)
 
     def enter(self, book: str, entries: Sequence[Entry]) -> list[Written]:
@@ -99,6 +103,9 @@ class SqliteStore(SqliteQueues):
     def _enter(
         self, db: sqlite3.Connection, book: str, entries: Sequence[Entry]
     ) -> tuple[list[Written], Counter[str]]:
+        from fleet.broker.notes import Written  # not loaded by who only sends
+        from fleet.broker.sqlite.notes import swap
+
         written, postings = [], list[Posting]()
         for entry in entries:
             done, present = swap(db, book, entry.name, entry.before, entry.after)
