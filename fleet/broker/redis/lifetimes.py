@@ -175,7 +175,7 @@ class RedisLifetimes:
         self._run(_DECLARE, queue, _to_text(lifetime) if lifetime.ends else "")
 
     def use(self, queues: Sequence[str]) -> dict[str, Lifetime]:
-        found = self._run(_USE, self._store._owner, self._store._lease, *queues)
+        found = self._run(_USE, self._store._owner, self._store._lease.milliseconds, *queues)
         pairs = zip(found[::2], found[1::2], strict=True)
         return {queue.decode(): _from_text(text) for queue, text in pairs}
 

@@ -22,13 +22,12 @@ from fleet.broker.redis.blocked_readers import BlockedReaders
 from fleet.broker.redis.connect import ANSWER_SECONDS
 from fleet.broker.redis.envelope import seal
 from fleet.broker.redis.keys import urgency
+from fleet.broker.redis.lease_renewal import Lease, answer_seconds
 from fleet.broker.redis.queues import RedisQueues, Tag, claim_of
 from fleet.broker.redis.refusals import NotPermitted
 from fleet.broker.topology import resolve_exchange
 from fleet.clock import time
 
-# Of the lease. Who looks for messages pushes it out by that, and needs no renewal beside it.
-_FRESH = 1 / 6
 LONGEST_STRING = 512 * 2**20  # Redis' default
 _SMALLEST_LIMIT = 2**20  # a server can't be told to take less than that
 MOST_AT_ONCE = 1000  # Lua passes arguments on its stack, and nobody else is served meanwhile
@@ -37,14 +36,6 @@ MOST_AT_ONCE = 1000  # Lua passes arguments on its stack, and nobody else is ser
 _LOOK_FOR_RIGHTS_SECONDS = 300.0
 
 T = TypeVar("T")
-
-
-def _answer_seconds(lease_seconds: float) -> float:
-    """Who waits on a connection that has gone silent finds out before others take its claims.
-
-    But a server may be slow for a moment: below six seconds a lease runs out first.
-    """
-    return min(ANSWER_SECONDS, max(2.0, lease_seconds / 3))
 
 
 class RedisStore(RedisQueues):
@@ -61,11 +52,10 @@ class RedisStore(RedisQueues):
         lease_seconds: float = 30.0,
         transport_options: Mapping[str, Any] | None = None,
     ) -> None:
-        answer_seconds = _answer_seconds(lease_seconds) if owner else ANSWER_SECONDS
-        super().__init__(url, transport_options or {}, answer_seconds)
+        seconds = answer_seconds(lease_seconds) if owner else ANSWER_SECONDS
+        super().__init__(url, transport_options or {}, seconds)
         self._owner = owner
-        self._lease = int(lease_seconds * 1000)
-        self._fresh_until = 0.0  # monotonic; the lease was pushed out a moment ago
+        self._lease = Lease(owner, lease_seconds)
         self._sender = uuid4().hex
         self._numbers = count()
         # Of claims. Where they begin is by chance: should two stores ever share an owner's name, they share no
@@ -164,12 +154,12 @@ class RedisStore(RedisQueues):
         at_most = max(0, min(limit, MOST_AT_ONCE))
         readers = self._readers
         may_have_moved = int(readers is None or readers.may_have_moved())
-        numbers = (self._lease, at_most, may_have_moved, self._next_claim, self.last_attempt)
+        numbers = (self._lease.milliseconds, at_most, may_have_moved, self._next_claim, self.last_attempt)
         self._next_claim += at_most  # also when no reply comes: these numbers may be in use
         collect = None if readers is None else readers.collect  # not before: it would make the message wait
         known = 0 if readers is None else len(readers.moved)
         next_change, *groups = self._run(scripts.RESERVE, self._owner, *numbers, *queues, meanwhile=collect)
-        self._fresh_until = time.monotonic() + self._lease / 1000 * _FRESH
+        self._lease.was_pushed_out()
         if readers is not None and readers.moved:
             # What was moved before the script ran is ready again or among the claims; after it, in neither.
             claimed = {raw for group in groups for raw in group[3]}
@@ -211,12 +201,12 @@ class RedisStore(RedisQueues):
         The calling thread may be a real one beside gevent's or eventlet's, whose sockets belong to the thread
         that made them: nothing is shared, so nothing needs a lock, and nothing goes stale in between.
         """
-        if time.monotonic() < self._fresh_until:
+        if self._lease.is_fresh:
             return
         queues = () if self._readers is None else self._readers.queues
         wire = self._server.connect_apart()
         try:
-            wire.call("EVAL", self._source(scripts.RENEW)[1], 0, self._owner, self._lease, *queues)
+            wire.call(*self._lease.renewal(self._source(scripts.RENEW)[1], queues))
         finally:
             wire.close()
 
@@ -224,7 +214,7 @@ class RedisStore(RedisQueues):
         return int(self._run(scripts.FREE, owner, last_attempt))
 
     def renew_owner(self, owner: str) -> None:
-        self._run(scripts.RENEW_OWNER, owner, self._lease)
+        self._run(scripts.RENEW_OWNER, owner, self._lease.milliseconds)
 
     def owners(self) -> list[str]:
         return [name.decode() for name in self._wire.call("ZRANGE", self._keys.owners, 0, -1)]
@@ -252,7 +242,7 @@ class RedisStore(RedisQueues):
             # Whoever blocks a connection must be able to end that: no connection has the number 0.
             self._wire.call("CLIENT", "UNBLOCK", 0)
             self._readers = BlockedReaders(
-                self._server.connect, self._keys, self._owner, self._lease / 1000, self._hold
+                self._server.connect, self._keys, self._owner, self._lease.milliseconds / 1000, self._hold
             )
         readers = self._readers
         return self._hearing(lambda: readers.open(queues))
@@ -266,7 +256,7 @@ class RedisStore(RedisQueues):
             raise
 
     def _hold(self, queue: str) -> tuple[Any, ...]:
-        return ("EVAL", self._source(scripts.HOLD)[1], 0, self._owner, self._lease, queue)
+        return self._lease.renewal(self._source(scripts.HOLD)[1], (queue,))
 
     def unlisten(self) -> None:
         if self._readers is None:

@@ -68,7 +68,7 @@ def test_who_has_just_looked_needs_no_renewal(own_redis: OwnRedis, monkeypatch: 
     before = asked(own_redis)
     store.renew()
     assert asked(own_redis) == before
-    monkeypatch.setattr(store, "_fresh_until", time.monotonic())
+    monkeypatch.setattr(store._lease, "_fresh_until", time.monotonic())
     store.renew()
     assert asked(own_redis) == before + 1
     store.close()
