@@ -12,7 +12,7 @@ from fleet.clock import time
 _FRESH = 1 / 6
 
 
-class Lease:
+class OwnerLease:
     """Of the owner with that name; the server knows its end."""
 
     def __init__(self, owner: str, seconds: float) -> None:

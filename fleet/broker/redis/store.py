@@ -22,7 +22,7 @@ from fleet.broker.redis.blocked_readers import BlockedReaders
 from fleet.broker.redis.connect import ANSWER_SECONDS
 from fleet.broker.redis.envelope import seal
 from fleet.broker.redis.keys import urgency
-from fleet.broker.redis.lease_renewal import Lease, answer_seconds
+from fleet.broker.redis.lease_renewal import OwnerLease, answer_seconds
 from fleet.broker.redis.queues import RedisQueues, Tag, claim_of
 from fleet.broker.redis.refusals import NotPermitted
 from fleet.broker.topology import resolve_exchange
@@ -55,7 +55,7 @@ class RedisStore(RedisQueues):
         seconds = answer_seconds(lease_seconds) if owner else ANSWER_SECONDS
         super().__init__(url, transport_options or {}, seconds)
         self._owner = owner
-        self._lease = Lease(owner, lease_seconds)
+        self._lease = OwnerLease(owner, lease_seconds)
         self._sender = uuid4().hex
         self._numbers = count()
         # Of claims. Where they begin is by chance: should two stores ever share an owner's name, they share no
