@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -132,6 +133,39 @@ def test_an_act_is_asked_done_by_the_controller_and_noted(fleet: Following) -> N
         terminal.press("q")
         assert terminal.ended() == 0
     assert not fleet.group("http")["overrides"]
+
+
+def dead(fleet: Following) -> int:
+    return sum(queue["dead"] or 0 for queue in fleet.status()["queues"])
+
+
+def test_dead_letters_are_sent_back_and_deleted_after_their_count_is_typed(fleet: Following) -> None:
+    for number in range(3):
+        fleet.command("send", "work.fail", f"no {number}")
+    eventually(lambda: dead(fleet) >= 3, within=40, message="they are dead letters")
+    count = dead(fleet)
+    with Terminal(["top"], fleet.folder) as terminal:
+        terminal.sees("shop is")
+        terminal.press("2")
+        terminal.sees("WAIT P95")
+        terminal.press(" T")
+        terminal.sees(f"send {count} dead letters of io back")
+        terminal.press("y")
+        terminal.sees(f"sent back {count} messages")
+        eventually(lambda: dead(fleet) == count, within=40, message="they have failed again")
+        terminal.sees(lambda text: re.search(rf"\* io .* {count}\b", text))
+        terminal.press("X")
+        terminal.sees(f"type {count} to delete")
+        terminal.press(f"{count + 1}\r")
+        terminal.sees("nothing was done")
+        assert dead(fleet) == count
+        terminal.press(f"X{count}\r")
+        terminal.sees(f"deleted {count} messages")
+        eventually(lambda: dead(fleet) == 0, within=20)
+        terminal.press("q")
+        assert terminal.ended() == 0
+    assert "dead-retry" in fleet.events()
+    assert "dead-purge" in fleet.events()
 
 
 def test_a_worker_is_replaced_and_the_file_applied(fleet: Following) -> None:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fleet.cli.screen.listing import chosen
+from fleet.cli.screen.listing import chosen, rows
 from fleet.cli.screen.model import GROUPS, QUEUES, Model, Question, Row
 
 RELOAD = "/reload"
+RETRY, PURGE = "dead-retry", "dead-purge"
+"""Done by the screen itself, as by `fleet dead`; the verbs of the audit."""
 
 
 def question(model: Model, letter: str) -> Question | str:
@@ -21,6 +23,10 @@ def question(model: Model, letter: str) -> Question | str:
         return "the controller does not answer: nothing can be done just now"
     if letter == "A":
         return Question("apply the file now?", RELOAD)
+    return _of_dead_letters(model, letter) if letter in ("T", "X") else _of_row(model, letter)
+
+
+def _of_row(model: Model, letter: str) -> Question | str:
     row = chosen(model)
     if model.screen not in (GROUPS, QUEUES) or row is None:
         return "choose a queue (2) or a group (3) first"
@@ -29,12 +35,29 @@ def question(model: Model, letter: str) -> Question | str:
     return _OF_GROUP[letter](row)
 
 
+def _of_dead_letters(model: Model, letter: str) -> Question | str:
+    """Of the queues that are marked, or else of the chosen one."""
+    if model.screen != QUEUES:
+        return "dead letters are retried and deleted by queue: choose one on screen 2"
+    one = chosen(model)
+    meant = [row for row in rows(model) if row.get("marked")] or ([one] if one else [])
+    names, count = [row["name"] for row in meant], sum(row.get("dead") or 0 for row in meant)
+    where = ", ".join(names)
+    if not count:
+        return f"no dead letters are known of {where or 'any queue'}"
+    letters = f"{count:,} dead letter{'' if count == 1 else 's'} of {where}"
+    given = {"queues": names, "most": count}
+    if letter == "T":
+        return Question(f"send {letters} back to be run again?", RETRY, given)
+    return Question(f"type {count} to delete {letters} for ever", PURGE, given, number=True, count=count)
+
+
 def _of_queue(name: str, letter: str) -> Question | str:
     if letter == "P":
         return Question(f"pause queue {name}: no worker takes from it?", "/commands/pause", {"queue": name})
     if letter == "U":
         return Question(f"resume queue {name}?", "/commands/resume", {"queue": name})
-    return "of a queue there are P pause and U resume; groups are on screen 3"
+    return "of a queue there are P pause, U resume, T and X for dead letters; groups are on screen 3"
 
 
 def _pause(row: Row) -> Question:
@@ -76,4 +99,4 @@ _OF_GROUP: dict[str, Callable[[Row], Question]] = {
     "R": _restart,
     "D": _drain,
 }
-LETTERS = {*_OF_GROUP, "A"}
+LETTERS = {*_OF_GROUP, "A", "T", "X"}

@@ -27,7 +27,7 @@ def queues(known: Answered) -> list[Row]:
 
 def queue_columns(width: int) -> list[Column]:
     few = [
-        Column("QUEUE", lambda row: row["name"] + (" (paused)" if row["paused"] else ""), shrinks=True),
+        Column("QUEUE", _queue_name, shrinks=True),
         Column("WAITING", lambda row: number(row.get("ready")), right=True),
         Column("OLDEST", lambda row: measured(row.get("oldest_seconds")), right=True),
         Column("OUT/S", lambda row: rate(window(row, "per_second")), right=True),
@@ -40,6 +40,10 @@ def queue_columns(width: int) -> list[Column]:
         Column("WORKERS", lambda row: number(row.get("workers")), right=True),
     ]
     return few + more if width >= WIDE else few
+
+
+def _queue_name(row: Row) -> str:
+    return f"{'* ' if row.get('marked') else ''}{row['name']}{' (paused)' if row['paused'] else ''}"
 
 
 def _dead_role(row: Row) -> str:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from click import ClickException
+
 from fleet.cli.running.api_client import ApiClient, ApiError, ControllerUnavailable
-from fleet.cli.screen.acting import RELOAD
+from fleet.cli.screen.acting import PURGE, RELOAD, RETRY
 from fleet.cli.screen.model import Do, Fetch, Opened
 from fleet.cli.screen.paint import paint
 from fleet.visible import all_visible, visible
@@ -39,6 +41,8 @@ class Errands:
                 yield self._fetched(errand)
         except (ControllerUnavailable, ApiError, OSError) as error:
             yield f"not done: {visible(str(error))}"
+        except ClickException as error:
+            yield f"not done: {visible(error.format_message())}"
 
     def _fetched(self, errand: Fetch) -> Opened:
         if errand.what == "log":
@@ -60,6 +64,11 @@ class Errands:
         return (paint("The latest first", "dim"), *said) if said else ("nothing has been written yet",)
 
     def _do(self, errand: Do) -> Iterator[str]:
+        if errand.path in (RETRY, PURGE):
+            from fleet.cli.screen.dead_letters import deal
+
+            yield from deal(errand.path, dict(errand.arguments), self._path, self._env, self._client)
+            return
         if errand.path not in (RELOAD, _RESTART):
             answer = self._client.post(errand.path, dict(errand.arguments))
             yield visible("; ".join([answer["outcome"], *(answer.get("failed") or [])]))

@@ -16,7 +16,7 @@ from fleet.cli.wrap import fold
 from fleet.duration_words import measured
 
 _ACTS = {
-    QUEUES: "P pause  U resume",
+    QUEUES: "Space mark  P pause  U resume  T retry dead  X delete dead",
     GROUPS: "i stack  l log  w why  P pause  U resume  S scale  R restart  D drain",
 }
 

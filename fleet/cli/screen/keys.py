@@ -9,12 +9,24 @@ from dataclasses import replace
 
 from fleet.cli.screen.acting import LETTERS, question
 from fleet.cli.screen.listing import LISTINGS, chosen, position, rows
-from fleet.cli.screen.model import EVENTS, GROUPS, Do, Fetch, Intent, Model, Opened, Question, Quit, Row
+from fleet.cli.screen.model import (
+    EVENTS,
+    GROUPS,
+    QUEUES,
+    Do,
+    Fetch,
+    Intent,
+    Model,
+    Opened,
+    Question,
+    Quit,
+    Row,
+)
 
 Result = tuple[Model, Intent | None]
 
 _LONGEST_FILTER = 60
-_MOST_DIGITS = 5
+_MOST_DIGITS = 9
 _FARTHEST = 1_000_000
 
 
@@ -61,6 +73,9 @@ def _count(model: Model, asked: Question, key: str) -> Result:
     done = replace(model, question=None, typed="", notice="nothing was done")
     if key != "ENTER":
         return done, None
+    if asked.count is not None:
+        right = model.typed == str(asked.count)
+        return _done(done, Do(asked.path, asked.arguments)) if right else (done, None)
     replicas = int(model.typed) if model.typed else None
     return _done(done, Do(asked.path, {**asked.arguments, "replicas": replicas}))
 
@@ -133,7 +148,15 @@ def _filter(model: Model) -> Model:
     return replace(model, typing=True)
 
 
-_LISTED = {"/": _filter, "s": _sorted_otherwise, "ENTER": _open}
+def _mark(model: Model) -> Model:
+    """Or take the mark off; and go on to the next row."""
+    row = chosen(model) if model.screen == QUEUES else None
+    if row is None:
+        return replace(model, notice="queues are marked (2), for T and X")
+    return _move(replace(model, marked=model.marked ^ {row["key"]}), 1)
+
+
+_LISTED = {"/": _filter, "s": _sorted_otherwise, "ENTER": _open, " ": _mark}
 """Keys of a list."""
 
 

@@ -32,6 +32,8 @@ def rows(model: Model) -> list[Row]:
     if model.filter:
         shown, wanted = listing.columns(columns.WIDE), model.filter.casefold()
         found = [row for row in found if any(wanted in each.value(row).casefold() for each in shown)]
+    if model.marked:
+        found = [{**row, "marked": row["key"] in model.marked} for row in found]
     if sort := model.sort % len(listing.sorts):
         found = sorted(found, key=listing.sorts[sort][1])
     return found

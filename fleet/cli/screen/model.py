@@ -57,12 +57,16 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An act that is asked before it is done. With `number` a whole number is typed into `arguments["replicas"]`."""
+    """An act that is asked before it is done. With `number` a whole number is typed into `arguments["replicas"]`.
+
+    With `count` that number is to be typed, so that nothing is deleted by a key too many.
+    """
 
     text: str
     path: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     number: bool = False
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,7 @@ class Model:
     height: int = 24
     screen: int = OVERVIEW
     chosen: str | None = None  # the key of the row
+    marked: frozenset[str] = frozenset()  # keys of queues
     position: int = 0  # where it was: its place is taken when it has gone
     top: int = 0  # the first line of a text that is shown
     filter: str = ""
@@ -108,7 +113,16 @@ class Model:
 
     def at(self, screen: int) -> Model:
         return replace(
-            self, screen=screen, chosen=None, position=0, top=0, filter="", sort=0, opened=None, notice=""
+            self,
+            screen=screen,
+            chosen=None,
+            marked=frozenset(),
+            position=0,
+            top=0,
+            filter="",
+            sort=0,
+            opened=None,
+            notice="",
         )
 
 

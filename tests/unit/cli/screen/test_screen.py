@@ -341,6 +341,49 @@ def test_scaling_asks_for_the_number() -> None:
     assert typed(model(GROUPS), "S", "ENTER")[1] == Do("/commands/scale", {"group": "http", "replicas": None})
 
 
+def dead_letters(**dead: int | None) -> Model:
+    known = model().known
+    queues = [queue(name, dead=count) for name, count in dead.items()]
+    return model(QUEUES, known=replace(known, answers={**known.answers, "status": status(queues=queues)}))
+
+
+def test_dead_letters_of_the_chosen_queue_or_of_those_marked_are_sent_back() -> None:
+    shown_model = dead_letters(io=3, cpu=1200, idle=None)
+    assert typed(shown_model, "T", "y")[1] == Do("dead-retry", {"queues": ["io"], "most": 3})
+    marked, _ = typed(shown_model, " ", " ", "T")
+    assert "* io" in text(marked)
+    assert "send 1,203 dead letters of io, cpu back" in text(marked)
+    assert press(marked, "y")[1] == Do("dead-retry", {"queues": ["io", "cpu"], "most": 1203})
+    assert press(marked, "n")[1] is None
+    assert "no dead letters" in typed(shown_model, "j", "j", "T")[0].notice
+    assert typed(shown_model, " ", "UP", " ")[0].marked == frozenset()
+    assert "screen 2" in press(model(FAILED), "T")[0].notice
+    assert press(model(FAILED), " ")[0].marked == frozenset()
+
+
+def test_a_deletion_is_done_only_when_its_count_is_typed() -> None:
+    asked = press(dead_letters(io=1203), "X")[0]
+    assert "type 1203 to delete 1,203 dead letters of io for ever" in text(asked)
+    assert typed(asked, *"1203", "ENTER")[1] == Do("dead-purge", {"queues": ["io"], "most": 1203})
+    for keys in (["ENTER"], ["y"], [*"120", "ENTER"], [*"12030", "ENTER"], [*"1203", "ESC"]):
+        after, intent = typed(asked, *keys)
+        assert (after.question, intent) == (None, None)
+        assert after.notice == "nothing was done"
+
+
+@pytest.mark.parametrize("letter", "TX")
+def test_dead_letters_stay_where_nothing_must_be_done(letter: str) -> None:
+    for off, why in (
+        (replace(dead_letters(io=3), readonly=True), "read-only"),
+        (replace(dead_letters(io=3), now=NOW + 30), "does not answer"),
+        (dead_letters(io=0), "no dead letters"),
+        (dead_letters(io=None), "no dead letters"),
+    ):
+        after, intent = press(off, letter)
+        assert (after.question, intent) == (None, None)
+        assert why in after.notice
+
+
 @pytest.mark.parametrize("letter", "PUSRDA")
 def test_nothing_is_done_where_it_must_not_be(letter: str) -> None:
     away = replace(model().known, trouble="no controller answers")
