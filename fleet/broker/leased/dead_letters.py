@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Sequence
-from uuid import uuid4
+from functools import cache
+from typing import Any
 
 from fleet.broker.dead_letters import FIRST_STEP, MOST_BYTES_AT_ONCE, next_step
 from fleet.broker.delivery import BrokerUnavailable, Delivery, Posting
 from fleet.broker.leased.consumer import to_delivery
 from fleet.broker.leased.store import LeasedStore, declare
+from fleet.instance import hold, lives, new_token
 from fleet.spec import QueueSpec
 
 _SCANNED_AT_ONCE = 200
+_OWNERS = "dead@"
+
+
+@cache
+def _own_token() -> tuple[str, Any]:
+    """Of this process, and what says that it lives, for as long as it does."""
+    token = new_token()
+    return token, hold(token)
+
+
+def _has_died(owner: str, token: str) -> bool:
+    """Whether it was a browser in a process of this host, or of this container, that is no more."""
+    theirs = owner.removeprefix(_OWNERS).partition(":")[0]
+    instance, dot, _ = token.rpartition(".")
+    return owner.startswith(_OWNERS) and theirs.startswith(instance + dot) and not lives(theirs)
 
 
 class LeasedDeadLetters:
@@ -20,8 +37,13 @@ class LeasedDeadLetters:
 
     def __init__(self, open_store: Callable[[str], LeasedStore]) -> None:
         """`open_store` is given the name of the owner of what is taken."""
-        self._store = open_store(f"dead@{os.uname().nodename}:{os.getpid()}:{uuid4().hex[:8]}")
+        token, _ = _own_token()
+        self._store = open_store(f"{_OWNERS}{token}:{os.urandom(4).hex()}")
         self._taken: dict[object, str] = {}  # the queue of each tag
+        # Else they are neither counted nor shown until a worker has seen that their lease is over.
+        for owner in self._store.owners():
+            if _has_died(owner, token):
+                self._store.release_owner(owner)
 
     def count(self, queue: str) -> int:
         return self._store.size(queue)

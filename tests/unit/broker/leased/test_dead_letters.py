@@ -22,6 +22,9 @@ class Shelf:
         self.bodies = bodies
         self.asked: list[int] = []
 
+    def owners(self) -> list[str]:
+        return []
+
     def browse(self, queue: str, limit: int, skip: int = 0) -> list[Claim]:
         self.asked.append(limit)
         return [
