@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +15,9 @@ from tests.contract.harness import Mailbox, Worker
 
 POOLS = ("solo", "threads", "gevent", "eventlet", "asyncio", "prefork")
 
+
+_HERE = Path(__file__).parent
+_NONE = SimpleNamespace(params={})
 
 # In these files what is asked takes long and depends on the broker: asyncio answers on one of them.
 _LONG = ("test_bodies", "test_hostile", "test_prefetch", "test_queue_order")
@@ -29,6 +33,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    for item in items:
+        # Each process of xdist would start a worker of its own, for one or two tests.
+        if item.path.parent == _HERE and "worker" in (params := getattr(item, "callspec", _NONE).params):
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {params['worker']}"))
 
 
 def on_pools(*pools: str) -> pytest.MarkDecorator:
