@@ -61,9 +61,14 @@ class Verbs(click.Group):
     """Commands by name, each imported when it is used; listed in the order of COMMANDS."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        typed = list(args)
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
+            if error.option_name in ("-A", "--app"):
+                from fleet.cli.foreign_verbs import of_celery
+
+                ctx.fail(of_celery(typed))
             if (name := error.option_name) not in ("-f", "--file", "--env", "--json"):
                 raise
             example = {"--env": " NAME", "--json": ""}.get(name, " FILE")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
+
 _STATUS = "`fleet status` shows workers, queues and what is in flight"
 _SEND = "`fleet send TASK [ARG…]` sends a message"
 _PURGE = (
@@ -53,3 +56,9 @@ ANSWERS = {
     "version": "`fleet --version` says it",
     "help": "`fleet --help` lists the commands, `fleet COMMAND --help` explains one",
 }
+
+
+def of_celery(arguments: Sequence[str]) -> str:
+    """What to do with a command line of Celery's, which names the app first."""
+    init = f"fleet init --from celery {shlex.join(arguments)}"
+    return f"the app stands in fleet.toml: `{init}` writes one, `fleet up` runs it"

@@ -20,13 +20,21 @@ def _which(names: Sequence[str]) -> str:
 
 @click.command(short_help="Give a group another number of workers, until further notice.")
 @click.argument("what", cls=Needed, names=groups, sentence=_which, completed_by="=", metavar="GROUP=N")
+@click.argument("apart", nargs=-1, metavar="")
 @for_option
 @reason_option
 @file_option
 @env_option
 @json_option
 def command(
-    *, what: str, lasting: str | None, reason: str | None, file: Path | None, env: str | None, as_json: bool
+    *,
+    what: str,
+    apart: tuple[str, ...],
+    lasting: str | None,
+    reason: str | None,
+    file: Path | None,
+    env: str | None,
+    as_json: bool,
 ) -> int:
     """Give a worker group N workers, whatever the file or the autoscaler says; GROUP=file ends that.
 
@@ -34,6 +42,9 @@ def command(
     `fleet status` and `fleet plan` show it as drift.
     """
     group, found, number = what.partition("=")
+    if apart:
+        meant = f"{group}={apart[0]}" if not found and apart[0].isdecimal() else "http=4, one group at a time"
+        raise Failure(f"{what} {' '.join(apart)}: expected GROUP=N, as in {meant}", Exit.USAGE)
     if not group or not found or not (number == "file" or number.isdecimal()):
         raise Failure(
             f"{what}: expected GROUP=N, as in http=4; GROUP=file goes back to the number in the file",

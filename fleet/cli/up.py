@@ -22,7 +22,9 @@ _WAIT_SECONDS = 60.0
 @click.command(short_help="Run the fleet, and follow every edit of its file.")
 @file_option
 @env_option
-@click.option("--detach", is_flag=True, help="Run in the background; return when `fleet status` can answer.")
+@click.option(
+    "--detach", "-d", is_flag=True, help="Run in the background; return when `fleet status` can answer."
+)
 @click.option("--wait", "wait", is_flag=True, help="With --detach: return when all workers are ready.")
 @click.option(
     "--timeout", metavar="TIME", help='With --wait: give up after so long, such as "5m" [default: 60s].'

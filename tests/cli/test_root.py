@@ -78,6 +78,23 @@ def test_an_option_before_its_command_is_answered_with_where_it_goes() -> None:
     assert "No such option" in fleet("--nosuch", "status").err
 
 
+def test_a_command_line_of_celery_is_answered_with_what_takes_it_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = fleet("-A", "proj", "worker", "-l", "info")
+    assert outcome.code == 2
+    assert "`fleet init --from celery -A proj worker -l info` writes one" in outcome.err
+    (tmp_path / "proj.py").write_text("from celery import Celery\napp = Celery('proj')\n")
+    monkeypatch.chdir(tmp_path)
+    assert fleet("init", "--from", "celery", "-A", "proj", "worker", "-l", "info").code == 0
+    assert (tmp_path / "fleet.toml").exists()
+
+
+def test_scale_with_the_number_apart_is_answered_with_how_it_is_written() -> None:
+    outcome = fleet("scale", "w", "3")
+    assert (outcome.code, outcome.err) == (2, "Error: w 3: expected GROUP=N, as in w=3\n")
+
+
 def test_a_folder_for_a_file_is_answered_with_the_file_in_it(tmp_path: Path) -> None:
     for command in (("status", "-f"), ("validate",), ("up", "-f"), ("dead", "list", "-f")):
         outcome = fleet(*command, tmp_path)
