@@ -10,6 +10,7 @@ from fleet import __version__, program_labels
 from fleet.broker.stats import QueueStats
 from fleet.broker.urls import scheme
 from fleet.controller.log.events import iso
+from fleet.controller.log.humanize import last_words
 from fleet.controller.observed.observe import Observation, SeenWorker, State
 from fleet.controller.observed.schedules import (
     scheduler_program,
@@ -110,6 +111,7 @@ def _reasons(facts: StatusFacts, groups: Sequence[Mapping[str, Any]]) -> list[st
     reasons += [f"could not {each['what']}: {each['reason']}" for each in facts.failures]
     scheduler = scheduler_program(facts.observation.snapshot)
     reasons += trouble(facts.effective.schedules, scheduler, facts.schedules, facts.now)
+    reasons += page_trouble(program_labels.dashboard(facts.observation.snapshot.programs))
     failed = (view for view in facts.rollouts if view.state != "progressing")
     reasons += [f"rollout of {view.group} {view.state}" for view in failed]
     for group in groups:
@@ -136,6 +138,13 @@ def _reasons(facts: StatusFacts, groups: Sequence[Mapping[str, Any]]) -> list[st
             if those:
                 reasons.append(f"{', '.join(those)} {state}")
     return reasons
+
+
+def page_trouble(program: Program | None) -> Iterator[str]:
+    """Why nobody can look at the page."""
+    if program is not None and program.state in ("backoff", "failed"):
+        why = last_words(program.last_exit) if program.last_exit else ""
+        yield f"the web page does not run{why} (`fleet logs dashboard`)"
 
 
 def _full_queues(facts: StatusFacts) -> Iterator[tuple[str, int, int]]:
