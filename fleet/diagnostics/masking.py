@@ -14,21 +14,34 @@ from fleet.broker_url.masking import MASK, cut, secret_spans
 
 Cut = tuple[int, int]
 
-_NAMES = (
-    r"(?:passw(?:or)?d|passphrase|pwd|secret|token|credential|webhook|dsn"
-    r"|(?:api|private|access|auth|encryption|signing|license)[ _-]?key)[\w-]*"
-    r"|(?<![\w-])(?:auth|pass|pw|pin)|(?-i:_KEY(?![A-Z]))"  # routing_key is none
+_NAME = re.compile(
+    r"(?i)passw(?:or)?d|passphrase|passcode|pwd|secret|token|credential|webhook|dsn|connection[ _-]?string"
+    r"|(?:api|private|access|auth|encryption|signing|license)[ _-]?key|(?-i:_KEY(?![A-Z]))"  # routing_key is none
+    r"|^(?:auth|pin)$"
 )
-_KEY = re.compile(rf"(?i)(?:{_NAMES})[\"']?[ \t]*=[ \t]*")
-_NAME = re.compile(rf"(?i){_NAMES}")
-_FILE_KEY = re.compile(r"(?i)_(?:file|path|dir)[\"']?\s*=?\s*")
+_LAST_WORDS = frozenset(["bearer", "cookie", "creds", "hmac", "jwt", "pat", "pw", "salt", "sk"])
+_PASS = re.compile(r"(?!by|com|encom|over|sur|tres|under)\w*pass")
+_WORD_ENDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\W_]+")
+_FILE_NAME = re.compile(r"(?i)_(?:file|path|dir)$")
+_KEY = re.compile(
+    r"""(?:"([^"\n]+)"|'([^'\n]+)'|(?<![\w.-])([\w.-]++))["']?[ \t]*+(?:=|:(?=[ \t]*+["']))[ \t]*+"""
+)
+# What begins a line is a key, whatever language it is of: `KEY: value`, `export KEY=value`, `KEY value`.
+_LINE_KEY = re.compile(
+    r"""^[ \t]*+(?:(?:export|ENV|-)[ \t]++)?["']?([\w.-]++)["']?(?:[ \t]*[:=]+[ \t]*+|[ \t]++)""",
+    re.MULTILINE,
+)
+_DEFAULT = re.compile(r"\$\{(\w*)(:\?|:-|[^\w}\n])")
 _URL_KEY = re.compile(r"(?<![\w-])(?:url|[\w-]*_url)[\"']?[ \t]*=[ \t]*(?=[\"'])", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][\w+.\-]*://")
 _REFERENCE = re.compile(r"\$\{\w+(?::[-?][^}\n]*)?\}")
 _PLAIN_REFERENCES = re.compile(r"(?:\$\{\w+(?::\?[^}\n]*)?\})+")
 _BARE_END = re.compile(r"[,\]}#\n]")
+_LINE_END = re.compile(r"[ \t]#|\n")
+_AFTER_TEXT = re.compile(r"[ \t]*(?:[,\]}#\r]|$)", re.MULTILINE)
+_TYPOGRAPHY = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb"  # of text programs
 _TOKEN = re.compile(r"\"\"\"|'''|\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'|#[^\n]*|[\[\]{}]")
-_PLACEHOLDER = "PASSWORD"  # in advice
+_PLACEHOLDERS = ("PASSWORD", "…")  # in advice
 _HARMLESS_BARE = ("true", "false", "")
 
 
@@ -53,7 +66,16 @@ class Masked(NamedTuple):
 
 def is_secret_name(name: object) -> bool:
     """Whether a key of this name holds a secret, rather than say where one is."""
-    return bool(_NAME.search(str(name))) and not re.search(r"(?i)_(?:file|path|dir)$", str(name))
+    text = str(name)
+    if _FILE_NAME.search(text):
+        return False
+    return ends_as_secret(text) or bool(_NAME.search(text))
+
+
+def ends_as_secret(name: str) -> bool:
+    """By the last word alone: DB_PASS, dbPass, GITHUB_PAT. A number behind it does not count."""
+    last = _WORD_ENDS.sub(" ", name.rstrip("0123456789_-")).lower().rpartition(" ")[2]
+    return last in _LAST_WORDS or bool(_PASS.fullmatch(last))
 
 
 def mask(line: str) -> Masked:
@@ -88,39 +110,61 @@ def mask_prose(text: str) -> str:
 
 def _cuts(text: str, *, in_prose: bool) -> list[Cut]:
     """Sorted and apart."""
-    if "://" not in text and "=" not in text:
-        return []
     urls = [] if "://" not in text else list(_urls(text, in_prose=in_prose))
     cuts = [each for start, end in urls for each in _of_url(text, start, end)]
-    cuts += [*_of_keys(text, urls), *(() if in_prose else _of_url_keys(text))]
+    cuts += [*_of_keys(text, urls, in_prose=in_prose), *_of_defaults(text)]
+    if not in_prose:
+        cuts += [*_of_lines(text), *_of_url_keys(text)]
     found = sorted(each for each in cuts if each[0] < each[1])
     apart: list[Cut] = []
     for start, end in found:
         if apart and start < apart[-1][1]:
             apart[-1] = (apart[-1][0], max(end, apart[-1][1]))
-        elif not _PLAIN_REFERENCES.fullmatch(text[start:end]) and text[start:end] != _PLACEHOLDER:
+        elif not _PLAIN_REFERENCES.fullmatch(text[start:end]) and text[start:end] not in _PLACEHOLDERS:
             apart.append((start, end))
     return apart
 
 
-def _of_keys(text: str, urls: Sequence[Cut]) -> Iterator[Cut]:
+def _of_keys(text: str, urls: Sequence[Cut], *, in_prose: bool) -> Iterator[Cut]:
     """What looks like a key inside a URL is a parameter."""
     for match in _KEY.finditer(text):
+        name = (match[1] or match[2] or match[3]).rpartition(".")[2]
         before = bisect_right(urls, (match.start(), len(text))) - 1
-        is_inside = before >= 0 and match.start() < urls[before][1]
-        if not is_inside and not _FILE_KEY.search(match.group()):
-            yield _value(text, match.end())
+        if before >= 0 and match.start() < urls[before][1]:
+            continue
+        start, end = _value(text, match.end(), _BARE_END, in_prose=in_prose)
+        if is_secret_name(name) or is_secret_in_place_of_path(name, text[start:end]):
+            yield start, end
+
+
+def is_secret_in_place_of_path(name: object, value: str) -> bool:
+    """Whether a key such as `token_file` is given what the file should hold: a line of several words."""
+    stem = _FILE_NAME.sub("", str(name))
+    return stem != name and is_secret_name(stem) and " " in value.strip() and value.lstrip()[0] not in "/.~"
+
+
+def _of_lines(text: str) -> Iterator[Cut]:
+    for match in _LINE_KEY.finditer(text):
+        if is_secret_name(match[1].rpartition(".")[2]):
+            yield _value(text, match.end(), _LINE_END, in_prose=False)
+
+
+def _of_defaults(text: str) -> Iterator[Cut]:
+    """What stands in `${PASSWORD:-here}`; and in `${ANY:here}`, which is no reference: nobody knows what it is."""
+    for match in _DEFAULT.finditer(text):
+        if match[2] != ":?" and (match[2] != ":-" or is_secret_name(match[1])):
+            yield match.end(), min(_find(text, "}", match.end()), _find(text, "\n", match.end()))
 
 
 def _of_url_keys(text: str) -> Iterator[Cut]:
     """A URL whose scheme was forgotten is known by its key alone."""
     for match in _URL_KEY.finditer(text):
-        start, end = _value(text, match.end())
+        start, end = _value(text, match.end(), _BARE_END, in_prose=False)
         if "://" not in text[start:end]:
             yield from _of_url(text, start, end)
 
 
-def _value(text: str, start: int) -> Cut:
+def _value(text: str, start: int, bare_end: re.Pattern[str], *, in_prose: bool) -> Cut:
     """What to cut of the value that begins there: of a text what is between its quotes, of others all."""
     for quotes in ('"""', "'''"):
         if text.startswith(quotes, start):
@@ -128,19 +172,24 @@ def _value(text: str, start: int) -> Cut:
             return start + 3, len(text) if end < 0 else end
     opened = text[start : start + 1]
     if opened in ('"', "'"):
-        return start + 1, _end_of_text(text, start + 1, opened)
+        return start + 1, _end_of_text(text, start + 1, opened, in_prose=in_prose)
     if opened in ("[", "{"):
         return start, _end_of_brackets(text, start)
-    found = _BARE_END.search(text, start)
+    found = bare_end.search(text, start)
     value = text[start : found.start() if found else len(text)].rstrip()
-    return start, start if value in _HARMLESS_BARE else start + len(value)
+    if value in _HARMLESS_BARE:
+        return start, start
+    if value[0] in _TYPOGRAPHY:
+        return start + 1, start + len(value.rstrip(_TYPOGRAPHY))
+    return start, start + len(value)
 
 
-def _end_of_text(text: str, start: int, quote: str) -> int:
-    """Of a text on one line: before its closing quote, or the end of the line."""
+def _end_of_text(text: str, start: int, quote: str, *, in_prose: bool) -> int:
+    """Of a text on one line: before its closing quote, or the end of the line, as when the quote is part of it."""
     pattern = r'(?:\\.|[^"\\\n])*' if quote == '"' else r"[^'\n]*"
     found = re.compile(pattern).match(text, start)
-    return found.end() if found else start
+    end = found.end() if found else start
+    return end if in_prose or _AFTER_TEXT.match(text, end + 1) else _find(text, "\n", end)
 
 
 def _end_of_brackets(text: str, start: int) -> int:
@@ -176,7 +225,7 @@ def _end_of_url(text: str, start: int, *, in_prose: bool) -> int:
     line_start = text.rfind("\n", 0, start) + 1
     quote = _open_quote(text[line_start:start], in_prose=in_prose)
     if quote:
-        end = _end_of_text(text, start, quote) if quote != "`" else _find(text, "`", start)
+        end = _end_of_text(text, start, quote, in_prose=in_prose) if quote != "`" else _find(text, "`", start)
     elif in_prose:
         found = re.compile(r"[\s\"'`<>)]").search(text, start)
         end = found.start() if found else len(text)

@@ -138,6 +138,29 @@ def test_validate_shows_no_secret(file: Path) -> None:
         assert "hunter2" not in outcome.out + outcome.err
 
 
+LEAKS = {
+    "forgotten dash": '[broker]\nurl = "redis://:${REDIS_PW:hunter2}@h/0"',
+    "no quotes": "[workers.images.env]\nDB_PASSWORD = hunter2",
+    "quotes of a text program": "[workers.images.env]\nDB_PASSWORD = \u201chunter2\u201d",
+    "colon": '[workers.images.env]\nSECRET_KEY: "hunter2"',
+    "colon without a blank": "[workers.images.env]\nSECRET_KEY:hunter2",
+    "quote in it": '[workers.images.env]\nDB_PASSWORD = "x"hunter2"',
+    "default in a line": '[workers.web]\nqueues = ["images"]\npool = "solo"\nenv = { M = "${TOKEN:-hunter2}", X = 1 }',
+    "default as a value": '[workers.web]\nqueues = ["images"]\npool = "${DB_PASSWORD:-hunter2}"',
+    "content of a file": '[dashboard]\ntoken_file = "alice operator hunter2"',
+    "value of a token's key": '[alerts]\nwebhook_file = "alice hunter2"',
+}
+
+
+@pytest.mark.parametrize("lines", LEAKS.values(), ids=LEAKS)
+def test_no_secret_is_shown_of_a_line_that_is_wrong(file: Path, lines: str) -> None:
+    file.write_text(f"{GOOD}\n{lines}\n")
+    for form in ("text", "json"):
+        outcome = fleet("validate", file, "--format", form)
+        assert outcome.code == 1
+        assert "hunter2" not in outcome.out + outcome.err
+
+
 def test_a_mistake_of_ours_asks_for_a_report(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_arguments: object, **_options: object) -> None:
         raise RuntimeError("oops")

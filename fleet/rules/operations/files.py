@@ -57,6 +57,8 @@ def _wrong_lines(path: KeyPath, name: str, text: str) -> Iterator[Finding]:
 
 
 def _unusable(fleet: Fleet, path: KeyPath, name: str) -> Iterator[Finding]:
+    from fleet.diagnostics.masking import is_secret_in_place_of_path
+
     key = path[-1]
     if "://" in name:
         # Of a webhook the URL is the secret, and is not to be shown.
@@ -69,6 +71,13 @@ def _unusable(fleet: Fleet, path: KeyPath, name: str) -> Iterator[Finding]:
         return
     if not name.strip():
         yield Finding(path, f"`{key}` names no file", help="leave it out, or name one")
+        return
+    if is_secret_in_place_of_path(key, name):
+        yield Finding(
+            path,
+            f"`{key}` is the path of a file, and this is what one holds",
+            help="write it into a file, and name that",
+        )
         return
     read = text_of_file(fleet, path, name, as_text="save it as UTF-8")
     if isinstance(read, Finding):

@@ -13,7 +13,7 @@ from fleet.rules.finding import Finding, KeyPath
 from fleet.rules.registry import rule
 
 _WORDS = re.compile(
-    r"(?i)(?:^|[_-])(?:\w*passw(?:or)?d|passphrase|pwd|secret|token|credentials?|dsn"
+    r"(?i)(?:^|[_-])(?:\w*passw(?:or)?d|passphrase|pwd|secret|token|credentials?|dsn|connection[_-]?string"
     r"|(?:api|private|access|auth|encryption|signing|license|secret)[_-]?key)(?:$|[_-])"
 )
 _COMMITTED = "if the file was ever committed, change the password: git's history keeps it"
@@ -72,11 +72,11 @@ def _is_secret(name: str, text: str) -> bool:
     is_plain = (
         not text or "${" in text or re.fullmatch(r"true|false|yes|no|on|off|[\d.]+", text, re.IGNORECASE)
     )
-    if is_plain or not _WORDS.search(name):
+    if is_plain:
         return False
-    from fleet.diagnostics.masking import is_secret_name
+    from fleet.diagnostics.masking import ends_as_secret, is_secret_name
 
-    return is_secret_name(name)
+    return ends_as_secret(name) or (bool(_WORDS.search(name)) and is_secret_name(name))
 
 
 def _has_password(text: str) -> bool:

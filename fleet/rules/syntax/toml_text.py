@@ -24,7 +24,11 @@ def invalid_toml(reason: str, line: str, column: int) -> Finding:
         [workers.http]
         pool = "gevent"
     """
-    return Finding((), f"invalid TOML: {in_words(reason)}", help=what_to_do(reason, line, column))
+    from fleet.diagnostics.masking import mask
+
+    shown = mask(line)  # the advice quotes it
+    advice = what_to_do(reason, shown.text, shown.column(column - 1) + 1)
+    return Finding((), f"invalid TOML: {in_words(reason)}", help=advice)
 
 
 @found_by_loader("FLT002", "newer-toml", "error", fix="safe")

@@ -109,9 +109,11 @@ def unset_variable(
         url = "${BROKER_URL:-redis://localhost:6379/0}"
     """
     if name is None:
+        from fleet.diagnostics.masking import mask_prose
+
         return Finding(
             path,
-            f"{where}: `{reference}` is not a variable",
+            f"{where}: `{mask_prose(reference)}` is not a variable",
             help="write ${NAME}, ${NAME:-default} or ${NAME:?message}; $$ is a plain dollar sign",
             within=reference,
         )

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from fleet.diagnostics.masking import mask, mask_lines, mask_prose
+from fleet.diagnostics.masking import is_secret_name, mask, mask_lines, mask_prose
 
 
 @pytest.mark.parametrize(
@@ -39,11 +39,50 @@ from fleet.diagnostics.masking import mask, mask_lines, mask_prose
         ('password = """a"""', 'password = """***"""'),
         ("use_token = true", "use_token = true"),
         ("STRIPE_KEY = 'abc'", "STRIPE_KEY = '***'"),
+        ('mode = "${REDIS_PW:hunter2}"', 'mode = "${REDIS_PW:***}"'),
+        ('url = "redis://:${REDIS_PW:hunter2}@h"', 'url = "redis://:***@h"'),
+        ('mode = "${MODE-hunter2}-${API_TOKEN:-hunter2}"', 'mode = "${MODE-***}-${API_TOKEN:-***}"'),
+        ('mode = "${MODE:-fast}${PASSWORD:?say it}"', 'mode = "${MODE:-fast}${PASSWORD:?say it}"'),
+        ('pool = "${DB_PASSWORD:-hun', 'pool = "${DB_PASSWORD:-***'),
+        ("DB_PASSWORD = hun,ter}2 # c", "DB_PASSWORD = *** # c"),
+        ("DB_PASSWORD = \u201chunter2\u201d", "DB_PASSWORD = \u201c***\u201d"),
+        ('DB_PASSWORD = "hun"ter2"', 'DB_PASSWORD = "***'),
+        ('url = "amqp://u:hun"ter2@h"', 'url = "amqp://u:***@h"'),
+        ('SECRET_KEY: "x"', 'SECRET_KEY: "***"'),
+        ("  SECRET_KEY:x", "  SECRET_KEY:***"),
+        ('{"fleet": {"password": "x", "b": 1}}', '{"fleet": {"password": "***", "b": 1}}'),
+        ("export PASSWORD=x", "export PASSWORD=***"),
+        ("PASSWORD x", "PASSWORD ***"),
+        ('queue = "token:refresh"', 'queue = "token:refresh"'),
+        ('a.b.DB_PASS = "x"', 'a.b.DB_PASS = "***"'),
+        ('secret.pool = "solo"', 'secret.pool = "solo"'),
+        ('token_file = "alice operator hunter2"', 'token_file = "***"'),
+        ('token_file = "/etc/my fleet/token"', 'token_file = "/etc/my fleet/token"'),
         ("", ""),
     ],
 )
 def test_a_secret_in_a_line_is_masked(line: str, masked: str) -> None:
     assert mask(line).text == masked
+
+
+SECRETS = """
+    DB_PASS MYSQL_PASS SMTP_PASS REDIS_PASS DBPASS DB_PW db_pw dbPass db.pass DB-PASS DB_PASS_2 JWT SESSION_JWT BEARER
+    COOKIE SALT HMAC GITHUB_PAT STRIPE_SK CONNECTION_STRING connectionString password apiKey auth
+"""
+PLAIN = """
+    compass bypass PROXY_BYPASS PATH task RISK passes author pinned routing_key token_file JWT_ALGORITHM COOKIE_NAME
+    PATTERN salted DISK desk
+"""
+
+
+@pytest.mark.parametrize("name", SECRETS.split())
+def test_a_name_that_says_secret(name: str) -> None:
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize("name", PLAIN.split())
+def test_a_name_that_only_has_letters_of_one(name: str) -> None:
+    assert not is_secret_name(name)
 
 
 def test_a_secret_may_go_over_lines() -> None:
@@ -81,6 +120,10 @@ def test_long_words_cost_no_more_than_their_length(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
+        ("`${REDIS_PW:hunter2}` is not a variable", "`${REDIS_PW:***}` is not a variable"),
+        ('no pool called "${DB_PASSWORD:-hunter2', 'no pool called "${DB_PASSWORD:-***'),
+        ("or give a default: ${DB_PASSWORD:-…}", "or give a default: ${DB_PASSWORD:-…}"),
+        ("workers.token: expected a text", "workers.token: expected a text"),
         ("amqp://u:***@h//: refused, ask a@b", "amqp://u:***@h//: refused, ask a@b"),
         ('got "redis://:a b@h", expected', 'got "redis://:***@h", expected'),
         ("can't reach redis://h:6379/0: it's down", "can't reach redis://h:6379/0: it's down"),
