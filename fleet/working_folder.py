@@ -24,3 +24,11 @@ def working_folder() -> Path:
 def absolute(path: Path) -> Path:
     """As `Path.absolute`, from there."""
     return path if path.is_absolute() else working_folder() / path
+
+
+def expanded(path: str) -> Path:
+    """With "~" as a home; as it is where nobody has that name."""
+    try:
+        return Path(path).expanduser()
+    except (RuntimeError, ValueError):
+        return Path(path)

@@ -81,7 +81,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "rules": {
         *("config.model", "config.envfile", "config.toml", "diagnostics", "machine", "broker_url"),
-        *("schedules.moments", "advice", "histogram"),
+        *("schedules.moments", "advice", "histogram", "working_folder"),
     },
     # A client of the controller's socket, and of the broker for what has failed for good.
     "dashboard": {

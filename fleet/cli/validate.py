@@ -127,25 +127,32 @@ def command(
         raise Failure(f"--format {form} reports on one file at a time", Exit.USAGE)
     is_stdin = Path("-") in paths
     try:
-        sources = _sources(paths, file, stdin_filename)
+        files = _files(paths, file, stdin_filename)
         node = _node(node_cpus, node_memory)
         questions = _questions(ask_app=ask_app, ask_broker=ask_broker, ask_measured=ask_measured, node=node)
         check = _Check(env, _machine(cpus, memory, nofile), questions)
-        if as_diff:
-            return max(_show_diff(source, check, unsafe=unsafe, strict=strict) for source in sources)
-        loaded = [
-            _fix(source, check, unsafe=unsafe, is_stdin=is_stdin) if fix else check(source)
-            for source in sources
-        ]
     except Unreadable as error:
         raise Failure(str(error), Exit.USAGE) from error
-    texts = [
-        report(each, form, strict=strict, all_well=check.all_well(each), to_file=output is not None)
-        for each in loaded
-    ]
-    # After --fix of - the standard output is the mended text.
-    deliver(("\n" if form == "text" else "").join(texts), output, err=fix and is_stdin)
-    return max(_verdict(each, strict) for each in loaded)
+    texts, verdicts, unreadable = list[str](), list[int](), list[str]()
+    for path in files:
+        try:
+            source = _read(path, stdin_filename)
+            if as_diff:
+                verdicts.append(_show_diff(source, check, unsafe=unsafe, strict=strict))
+                continue
+            loaded = _fix(source, check, unsafe=unsafe, is_stdin=is_stdin) if fix else check(source)
+        except Unreadable as error:
+            unreadable.append(str(error))
+            continue
+        all_well = check.all_well(loaded)
+        texts.append(report(loaded, form, strict=strict, all_well=all_well, to_file=output is not None))
+        verdicts.append(_verdict(loaded, strict))
+    if texts:
+        # After --fix of - the standard output is the mended text.
+        deliver(("\n" if form == "text" else "").join(texts), output, err=fix and is_stdin)
+    if unreadable:
+        raise Failure("; ".join(unreadable), Exit.USAGE)
+    return max(verdicts)
 
 
 class _Check:
@@ -174,18 +181,26 @@ class _Check:
         return "; ".join([text, *(self.questions.answers(fleet) if self.questions else ())])
 
 
-def _sources(paths: Sequence[Path], file: Path | None, stdin_filename: Path | None) -> list[Source]:
-    from fleet.config.source import find_file, from_bytes, read_source
+def _files(paths: Sequence[Path], file: Path | None, stdin_filename: Path | None) -> Sequence[Path]:
+    from fleet.config.source import find_file
 
     if paths and file:
         raise Failure("name the file once: as FILE or with -f", Exit.USAGE)
     if paths == (Path("-"),):
-        return [from_bytes(sys.stdin.buffer.read(), stdin_filename or Path("-"))]
+        return paths
     if stdin_filename:
         raise Failure("--stdin-filename goes with -, the text on standard input", Exit.USAGE)
     if Path("-") in paths:
         raise Failure("- stands alone: one text comes on standard input", Exit.USAGE)
-    return [read_source(path) for path in paths or (find_file(file),)]
+    return paths or (find_file(file),)
+
+
+def _read(path: Path, stdin_filename: Path | None) -> Source:
+    from fleet.config.source import from_bytes, read_source
+
+    if path == Path("-"):
+        return from_bytes(sys.stdin.buffer.read(), stdin_filename or path)
+    return read_source(path)
 
 
 def _machine(cpus: int | None, memory: str | None, nofile: int | None) -> Machine:

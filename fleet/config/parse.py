@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from typing import Any, NamedTuple
 
 import tomli
 
@@ -13,6 +14,8 @@ from fleet.diagnostics import Diagnostic, Related, Span
 from fleet.rules.registry import rule_of
 from fleet.rules.syntax import invalid_toml
 
+_LONG = re.compile(r"\w{18}")
+_INTEGER = re.compile(r"[+-]?(?:0x[0-9A-Fa-f_]+|0o[0-7_]+|0b[01_]+|[0-9_]+)")
 _UNCLOSED = {"Unclosed array": "a list", "Unclosed inline table": "a table"}
 _TWICE = ("uplicate inline", "overwrite a value", "twice", "mutate immutable", "already defined")
 
@@ -26,12 +29,35 @@ class Parsed(NamedTuple):
 
 
 def parse(source: Source) -> Parsed | Diagnostic:
+    data: dict[str, Any] | None = None
     try:
-        return Parsed(source, Document(tomli.loads(source.text)), scan(source.text))
-    except tomli.TOMLDecodeError as error:
-        return _located(source.text, error)
+        try:
+            data = tomli.loads(source.text)
+        except tomli.TOMLDecodeError as error:
+            return _located(source.text, error)
+        except ValueError:
+            pass  # more digits than Python reads
+        spans = scan(source.text)
     except RecursionError:
         return _invalid("Values are nested too deep", 1, 1)
+    if (place := _too_large(spans)) or data is None:
+        return _invalid("a whole number above 64 bits", *(place or (1, 1)))
+    return Parsed(source, Document(data), spans)
+
+
+def _too_large(spans: Spans) -> tuple[int, int] | None:
+    """Where an integer stands that is beyond what TOML promises, and that Python may not even print."""
+    if not _LONG.search(spans.text):
+        return None
+    for place in spans.places.values():
+        text = spans.slice(place.value) if place.value else ""
+        if place.value and _INTEGER.fullmatch(text) and not _fits(text):
+            return place.value.line, place.value.column
+    return None
+
+
+def _fits(integer: str) -> bool:
+    return len(integer) < 200 and -(2**63) <= int(integer, 0) < 2**63
 
 
 def _located(text: str, error: tomli.TOMLDecodeError) -> Diagnostic:

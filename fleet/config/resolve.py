@@ -15,6 +15,7 @@ from fleet.config.model import Fleet, Queue, Schedule
 from fleet.config.source import Unreadable
 from fleet.spec import BrokerSpec, QueueSpec, RouteSpec, RoutingSpec
 from fleet.statedir import StateDir
+from fleet.working_folder import expanded
 
 if TYPE_CHECKING:
     from fleet.launch_specs import ScheduleSpec
@@ -155,7 +156,7 @@ def env_file(fleet: Fleet) -> dict[str, str]:
 
 def absolute(fleet: Fleet, path: str) -> Path:
     # normpath rather than resolve(): a symlinked release folder must stay the path that was configured.
-    return Path(os.path.normpath(fleet.folder / Path(path).expanduser()))
+    return Path(os.path.normpath(fleet.folder / expanded(path)))
 
 
 def _read(path: Path, key: str) -> str:

@@ -6,7 +6,6 @@ Absolute paths, secrets read, numbers for "cpus". Nothing else turns the model i
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from fleet.config.model import Autoscale as Scaling
 from fleet.config.model import Fleet, WorkerGroup
@@ -16,6 +15,7 @@ from fleet.host_labels import this_host
 from fleet.launch_specs import WorkerSpec, celery_entries
 from fleet.machine import Machine, this_machine
 from fleet.spec import QueueSpec
+from fleet.working_folder import expanded
 
 
 def fleet_state(fleet: Fleet, *, machine: Machine | None = None) -> FleetState:
@@ -154,5 +154,5 @@ def _alerts(fleet: Fleet) -> AlertSettings | None:
             waits[name] = wait.total_seconds()
         if queue.alert_no_success is not None:
             silences[name] = queue.alert_no_success.total_seconds()
-    file = None if table.webhook_file is None else str(fleet.folder / Path(table.webhook_file).expanduser())
+    file = None if table.webhook_file is None else str(fleet.folder / expanded(table.webhook_file))
     return AlertSettings(file, table.command or (), table.repeat.total_seconds(), waits, silences)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 GROUP_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_-]*$"
 POOLS = ("prefork", "gevent", "eventlet", "threads", "solo", "asyncio")
 _URL_PATH = r"^(/[A-Za-z0-9._~-]+)*/?$"
-CONCURRENCY = r"^cpus(\s*[-/]\s*[1-9]\d*)?$"
+CONCURRENCY = r"^cpus(\s*[-/]\s*[1-9]\d{0,8})?$"
 
 
 class Notation:

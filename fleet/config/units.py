@@ -39,16 +39,16 @@ def parse_duration(value: object) -> timedelta:
 
 
 def parse_size(value: object) -> int:
-    """A number of bytes, or a text like "512MiB". Raises ValueError, also for negative numbers."""
+    """A number of bytes, or a text like "512MiB". Raises ValueError, also for what is negative or above 64 bits."""
     if isinstance(value, str):
         if not re.fullmatch(SIZE_PATTERN, value):
             raise ValueError("not a size")
         number, unit = _split(value)
-        return int(number * SIZE_UNITS[unit])
+        value = int(min(number * SIZE_UNITS[unit], 2**63))
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError("not a size")
-    if value < 0:
-        raise ValueError("a negative size")
+    if not 0 <= value < 2**63:
+        raise ValueError("no size of anything")
     return value
 
 

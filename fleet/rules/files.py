@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fleet.config.model import Fleet
 from fleet.rules.finding import Finding, KeyPath
+from fleet.working_folder import expanded
 
 # World-writable by their purpose, wherever the check runs.
 _TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108
@@ -17,7 +18,7 @@ _MOUNTED_SECRETS = ("/run/secrets", "/var/run/secrets")
 
 def absolute(fleet: Fleet, path: str) -> Path:
     """As the file means it: relative to its own folder, symlinks kept."""
-    return Path(os.path.normpath(fleet.folder / Path(path).expanduser()))
+    return Path(os.path.normpath(fleet.folder / expanded(path)))
 
 
 def text_of_file(fleet: Fleet, path: KeyPath, name: str, *, as_text: str) -> str | Finding:
@@ -72,6 +73,16 @@ def writable_by_others(path: Path) -> bool:
         return True
     mode = _mode(path)
     return mode is not None and stat.S_ISDIR(mode) and bool(mode & (stat.S_IWGRP | stat.S_IWOTH))
+
+
+def is_folder(path: Path) -> bool:
+    """As `Path.is_dir`, also for a name that no file can have."""
+    return stat.S_ISDIR(_mode(path) or 0)
+
+
+def is_file(path: Path) -> bool:
+    """As `Path.is_file`, also for a name that no file can have."""
+    return stat.S_ISREG(_mode(path) or 0)
 
 
 def _mode(path: Path) -> int | None:

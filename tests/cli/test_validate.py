@@ -97,6 +97,20 @@ def test_validate_of_an_unreadable_file_exits_2(tmp_path: Path, monkeypatch: pyt
     assert "fleet init" in fleet("validate").err
 
 
+def test_a_file_that_cannot_be_read_hides_no_report_on_another(file: Path, tmp_path: Path) -> None:
+    odd, huge = tmp_path / "odd.toml", tmp_path / "huge.toml"
+    odd.write_bytes(b'app = "\xff"')
+    huge.write_text(GOOD.replace("1000", "9" * 5000))
+    outcome = fleet("validate", odd, huge, tmp_path / "none.toml", file, "--cpus", 3)
+    assert outcome.code == 2
+    assert "above 64 bits" in outcome.out
+    assert f"{file}: nothing wrong" in outcome.out
+    assert outcome.err.startswith(f"Error: can't read {odd}: line 1 is not UTF-8 text; can't read ")
+    fixed = fleet("validate", "--fix", odd, file, "--cpus", 3)
+    assert (fixed.code, f"{file}: fixed 0, 0 left" in fixed.err) == (2, True)
+    assert f"{file}: would fix 0" in fleet("validate", "--diff", odd, file, "--cpus", 3).err
+
+
 def test_validate_merges_the_chosen_environment(file: Path) -> None:
     file.write_text(GOOD + "\n[env.small]\nmachine.cpus = 1\n[env.large]\nmachine.cpus = 64\n")
     outcome = fleet("validate", file, "--cpus", 8)

@@ -18,7 +18,7 @@ from fleet.release_link import follow
 from fleet.running_supervisors import RunningSupervisor, running_supervisors
 from fleet.statedir import StateDir
 from fleet.supervisor import lock
-from fleet.working_folder import absolute, working_folder
+from fleet.working_folder import absolute, expanded, working_folder
 
 DEFAULT_STATE_DIR = ".fleet"
 
@@ -36,7 +36,7 @@ def locate(file: Path | None, env: str | None = None) -> tuple[Path, StateDir]:
     path = find_file(file)
     said = _state_dir_value(path, env)
     # As fleet.config.resolve does it: symlinks stay as they are configured.
-    folder = path.parent / Path(_expand(said.text)).expanduser()
+    folder = path.parent / expanded(_expand(said.text))
     state = StateDir(Path(os.path.normpath(folder)))
     if _holder(state) is not None:
         return path, state

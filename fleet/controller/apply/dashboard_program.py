@@ -13,6 +13,7 @@ from fleet.launch_specs import DashboardLaunch, ProgramSpec
 from fleet.program_labels import DASHBOARD, dashboard
 from fleet.statedir import StateDir
 from fleet.supervisor.client import Snapshot
+from fleet.working_folder import expanded
 
 GROUP, NAME = "fleet", "dashboard"
 _STOP_SECONDS = 10.0
@@ -51,7 +52,7 @@ class DashboardKeeper:
             fleet=effective.fleet,
             state_dir=str(self._state.root),
             listen=f"unix:{folder / socket}" if scheme == "unix" else table.listen,
-            token_file=str(folder / Path(table.token_file).expanduser() if table.token_file else tokens),
+            token_file=str(folder / expanded(table.token_file) if table.token_file else tokens),
             hosts=table.hosts,
             root_path=table.root_path,
             trusted_proxies=table.trusted_proxies,

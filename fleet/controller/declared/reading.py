@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fleet.fingerprint import fingerprint
 from fleet.fleet_state import FleetState
 from fleet.statedir import StateDir
+from fleet.working_folder import expanded
 
 if TYPE_CHECKING:
     from fleet.config.model import Fleet
@@ -97,7 +98,7 @@ def _read_once(path: Path, env: str | None) -> Reading:
 def _others(fleet: Fleet) -> tuple[Path, ...]:
     """The files that are part of the configuration besides fleet.toml."""
     named = (fleet.project.env_file, fleet.broker.url_file)
-    return tuple(fleet.folder / Path(name).expanduser() for name in named if name)
+    return tuple(fleet.folder / expanded(name) for name in named if name)
 
 
 def problem(message: str, path: str = "") -> dict[str, Any]:

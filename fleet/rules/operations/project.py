@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from fleet.config.model import Fleet
 from fleet.config.toml import to_toml
 from fleet.machine import Machine
-from fleet.rules.files import absolute
+from fleet.rules.files import absolute, is_file, is_folder
 from fleet.rules.finding import Change, Drop, Finding, KeyPath, Mark
 from fleet.rules.registry import rule
 
@@ -86,7 +86,7 @@ def pythonpath_missing(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
         pythonpath = ["."]
     """
     for index, folder in enumerate(fleet.project.pythonpath):
-        if fleet.folder.is_dir() and not (absolute(fleet, folder).is_dir() or _is_archive(fleet, folder)):
+        if fleet.folder.is_dir() and not (is_folder(absolute(fleet, folder)) or _is_archive(fleet, folder)):
             there = "an empty name" if not folder else f'no folder "{folder}"'
             yield Finding(
                 ("fleet", "pythonpath", index),
@@ -96,7 +96,7 @@ def pythonpath_missing(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
 
 
 def _is_archive(fleet: Fleet, name: str) -> bool:
-    return PurePosixPath(name).suffix in (".zip", ".whl", ".egg") and absolute(fleet, name).is_file()
+    return PurePosixPath(name).suffix in (".zip", ".whl", ".egg") and is_file(absolute(fleet, name))
 
 
 @rule(

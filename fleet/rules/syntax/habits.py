@@ -27,6 +27,7 @@ _REASONS = {
     "end of an array declaration": "close the header with ]]",
     "after a key": "write `key = value`; a name with other than letters, digits, - and _ needs quotes",
     "newline or end of document": "one `key = value` a line, and nothing behind it but a comment",
+    "above 64 bits": "no setting needs such a number: leave the key out for no limit",
     "nested too deep": "no configuration needs such a depth",
 }
 
