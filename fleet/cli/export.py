@@ -166,7 +166,8 @@ def _made(target: str, file: Path | None, options: Options) -> tuple[Loaded, Map
 
     def judge(fleet: Fleet, facts: Facts) -> Iterator[Finding]:
         made, problems = make(facts)
-        files.update(made)
+        if not (facts.has_secrets and "fleet.toml" in made):
+            files.update(made)
         for problem in problems:
             yield from not_exportable(fleet, problem)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fleet.config.model import Fleet, WorkerGroup
-from fleet.diagnostics.masking import is_secret_name
 from fleet.export.problem import Problem
+from fleet.export.secrets import is_secret, secrets_in, without_secret_comments
 
 APP = "/app"
 """Where images have the code and fleet.toml."""
@@ -86,6 +86,8 @@ class Facts(NamedTuple):
     problems: tuple[Problem, ...]
     scheme: str | None
     """Of the broker's URL; None when only the engine will know."""
+    has_secrets: bool
+    """Whether `text` itself holds some."""
 
     @property
     def command(self) -> list[str]:
@@ -113,9 +115,10 @@ class Facts(NamedTuple):
 
 
 def gather(fleet: Fleet, text: str, options: Options) -> Facts:
-    """`text` is the file's."""
+    """`text` is the file's; what is copied of it has no secrets in its comments."""
     written = fleet.with_variables
-    problems = list(_of_broker(fleet, written))
+    problems = list(secrets_in(text))
+    has_secrets = bool(problems)
     units = []
     for name in sorted(fleet.workers):
         group = fleet.workers[name]
@@ -126,12 +129,13 @@ def gather(fleet: Fleet, text: str, options: Options) -> Facts:
         fleet.name,
         slug(fleet.name),
         fleet,
-        text,
+        without_secret_comments(text),
         options,
         tuple(_variables(written)),
         tuple(units),
         tuple(problems),
         broker_scheme(fleet, written),
+        has_secrets,
     )
 
 
@@ -166,7 +170,7 @@ def _unit(
     said = {
         key: value
         for key, value in sorted(group.env.items())
-        if _is_open(("workers", name, "env", key), key, written)
+        if not _is_variable(("workers", name, "env", key), key, written) and not is_secret(key, value)
     }
     return Unit(
         name,
@@ -197,12 +201,8 @@ def memory(group: WorkerGroup, concurrency: int, otherwise: int | None) -> tuple
 _APART = ("replicas", "env")  # how many is no change of a worker; values may be secrets
 
 
-def _is_open(path: tuple[str, ...], key: str, written: Mapping[tuple[str | int, ...], str]) -> bool:
-    """Whether the value may be shown: it is neither a variable's, which may be a secret, nor named as one."""
-    return not _is_variable(path, key, written) and not is_secret_name(key)
-
-
 def _is_variable(path: tuple[str, ...], key: str, written: Mapping[tuple[str | int, ...], str]) -> bool:
+    """Whether the value is a variable's, which may be a secret."""
     return path in written or ("defaults", "env", key) in written
 
 
@@ -224,26 +224,6 @@ def _variables(written: Mapping[tuple[str | int, ...], str]) -> Iterator[Variabl
             default = rest if how == "-" else None
             found[name] = found[name] if name in found and found[name] is None else default
     return (Variable(name, found[name]) for name in sorted(found))
-
-
-def _of_broker(fleet: Fleet, written: Mapping[tuple[str | int, ...], str]) -> Iterator[Problem]:
-    from fleet.broker_url.masking import has_password
-
-    url = fleet.broker.url
-    if url and ("broker", "url") not in written and has_password(url):
-        yield Problem(
-            ("broker", "url"),
-            "the password in this URL would go into files that many can read",
-            'url = "${BROKER_URL}", or url_file = "/run/secrets/broker_url"',
-        )
-    for name, group in fleet.workers.items():
-        for key in sorted(group.env):
-            if is_secret_name(key) and not _is_variable(("workers", name, "env", key), key, written):
-                yield Problem(
-                    ("workers", name, "env", key),
-                    f"the value of {key} would go into files that many can read",
-                    f'{key} = "${{{key}}}", which the engine\'s secret provides',
-                )
 
 
 def _of_group(name: str, group: WorkerGroup) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from fleet.cli.options import Failure
 from fleet.config.model import Broker, Fleet, Project, Queue, Rollout, Route, WorkerGroup
 from tests.export.exporting import EVERYTHING, export, written
 from tests.support import ROOT
@@ -59,23 +60,46 @@ def test_a_secret_s_value_is_never_written(
     assert "s3cr3t" not in "".join(written(tmp_path).values()) + made.output
 
 
+IN_THE_FILE = {
+    "url": ('url = "${BROKER_URL}"', 'url = "redis://:s3cr3t@h/0"'),
+    "name": ('"${API_TOKEN}"', '"s3cr3t"'),
+    "last word": ('REGION = "eu: west"', 'DB_PASS = "s3cr3t"'),
+    "another URL": ('REGION = "eu: west"', 'HTTP_PROXY = "http://u:s3cr3t@p"'),
+    "default": ('"${API_TOKEN}"', '"${API_TOKEN:-s3cr3t}"'),
+    "default that is a URL": ('"${LEVEL:-info}"', '"${DB:-postgres://u:s3cr3t@db/x}"'),
+    "other environment": ("[rollout]", '[env.dev.workers.http.env]\nDB_PASSWORD = "s3cr3t"\n\n[rollout]'),
+    "option": ("[queues.http]", 'transport_options = { password = "s3cr3t" }\n\n[queues.http]'),
+}
+
+
 @pytest.mark.parametrize("target", ["kubernetes", "compose", "systemd"])
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ('url = "${BROKER_URL}"', 'url = "redis://:s3cr3t@h/0"'),
-        ('"${API_TOKEN}"', '"s3cr3t"'),
-    ],
-)
-def test_a_secret_that_stands_in_the_file_is_refused(
-    tmp_path: Path, target: str, before: str, after: str
-) -> None:
-    made = export(tmp_path, target, EVERYTHING.replace(before, after), "--strict")
-    assert made.return_value == 1
+@pytest.mark.parametrize("case", IN_THE_FILE)
+def test_a_secret_that_stands_in_the_file_is_not_copied(tmp_path: Path, target: str, case: str) -> None:
+    assert IN_THE_FILE[case][0] in EVERYTHING
+    made = export(tmp_path, target, EVERYTHING.replace(*IN_THE_FILE[case]))
     assert "would go into files that many can read" in made.stderr
-    assert "s3cr3t" not in made.output
-    units = {name: text for name, text in written(tmp_path).items() if name != "fleet.toml"}
-    assert "s3cr3t" not in "".join(units.values())
+    assert "s3cr3t" not in made.output + made.stderr
+    if target == "systemd":
+        assert "s3cr3t" not in "".join(written(tmp_path).values())
+    else:  # fleet.toml would be among the files
+        assert isinstance(made.exception, Failure)
+        assert made.exception.exit_code == 1
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_secret_in_a_comment_is_not_copied(tmp_path: Path) -> None:
+    text = '# url = "redis://:s3cr3t@h/0"\n' + EVERYTHING.replace(
+        "max_surge = 2", "max_surge = 2 # PASSWORD=s3cr3t"
+    )
+    assert export(tmp_path, "compose", text).exception is None
+    assert written(tmp_path)["fleet.toml"] == text.replace("s3cr3t", "***")
+
+
+def test_switches_and_variables_are_no_secrets_whatever_their_names(tmp_path: Path) -> None:
+    text = EVERYTHING.replace(
+        'REGION = "eu: west"', 'USE_TOKEN = "true", PASS = "${PASS:-}", P = "http://p:80"'
+    )
+    assert export(tmp_path, "kubernetes", text, "--strict").return_value == 0
 
 
 @pytest.mark.parametrize("version", ["1.32", "1.34"])
