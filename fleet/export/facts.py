@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from fleet.config.model import Fleet, WorkerGroup
 from fleet.export.problem import Problem
-from fleet.export.secrets import is_secret, secrets_in, without_secret_comments
+from fleet.export.written_secrets import is_secret, secrets_in, without_secret_comments
 
 APP = "/app"
 """Where images have the code and fleet.toml."""
