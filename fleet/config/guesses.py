@@ -29,6 +29,9 @@ _POOL_WORDS = {
     **dict.fromkeys(("single", "sync", "inline", "sequential", "none"), "solo"),
 }
 _BINARY = {"k": "KiB", "m": "MiB", "g": "GiB", "t": "TiB"}
+# A number is no name of a module, a file or a server; that of a user is not its name.
+_NO_NUMBER = re.compile(r"^(user|app|beat_scheduler|url)$|_(file|dir)$")
+_PATHS = ("pythonpath", "watch")
 _AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 
 
@@ -40,8 +43,10 @@ def guess(kind: str, value: Any, choices: tuple[str, ...] = (), key: str | int =
         return bounds, False
     if key == "pythonpath" and isinstance(value, str) and ":" in value:
         return [part for part in value.split(":") if part], True
-    if key == "user":
-        return None  # the number of a user is not its name
+    if kind == "string_type" and _NO_NUMBER.search(str(key)):
+        return None
+    if kind == "tuple_type" and isinstance(value, str):
+        return _listed(value, str(key))
     found = _GUESSES[kind](value) if kind in _GUESSES else None
     is_another = found is not None and (found[0] != value or type(found[0]) is not type(value))
     return found if is_another else None
@@ -91,11 +96,27 @@ def _text(value: Any) -> Guess | None:
     return (str(value), True) if isinstance(value, int | float) else None
 
 
-def _list(value: Any) -> Guess | None:
-    """A text with commas is a list as shells and INI files write it."""
-    if isinstance(value, str) and "," in value:
-        return [part.strip() for part in value.split(",") if part.strip()] or [value], True
-    return ([value], True) if isinstance(value, str | dict) else None
+def _listed(text: str, key: str) -> Guess | None:
+    """A text with commas is a list as shells and INI files write it; a command is one as a shell reads it."""
+    if key == "command":
+        return _command(text)
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if key == "args":
+        return [text], len(parts) < 2  # "Hello, you" is one argument
+    names = parts if key in _PATHS else [name for part in parts for name in part.split()]
+    return (names, names == parts) if names else None
+
+
+def _command(text: str) -> Guess | None:
+    import shlex  # few files have one
+
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return None
+    if re.search(r"[|&;<>$`*?~()]", text):
+        return ["sh", "-c", text], False
+    return (words, True) if words else None
 
 
 def _whole(value: Any) -> Guess | None:
@@ -132,7 +153,8 @@ def _size(value: Any) -> Guess | None:
             return _readable(number + known, parse_size)
     if unit in _BINARY:
         return number + _BINARY[unit], False
-    return _readable(f"{number}B", parse_size) if not unit else None
+    # A small number means another unit than bytes.
+    return _readable(f"{number}B", parse_size) if not unit and float(number) >= 2**20 else None
 
 
 def _address(value: Any) -> Guess | None:
@@ -186,6 +208,6 @@ _GUESSES: dict[str, Callable[[Any], Guess | None]] = {
     **dict.fromkeys(("int_type", "int_from_float", "concurrency", "prefetch"), _whole),
     "bool_type": _flag,
     "string_type": _text,
-    "tuple_type": _list,
+    "tuple_type": lambda value: ([value], True) if isinstance(value, dict) else None,
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), _table),
 }

@@ -33,15 +33,26 @@ def unknown(document: Document, path: KeyPath) -> Finding:
         finding = finding._replace(
             notes=(*finding.notes, *map(character, sorted({*name} - {*string.printable})))
         )
+    if meant and is_free and _is_content(name, meant, document.get(path)):
+        document.drop(path)
+        document.poisoned.add((*path[:-1], meant))
+        advice = f"`{meant}` names a file: write it there, and the file's name here"
+        return finding._replace(help=advice, steps=())
     if meant and is_free:
         document.rename(path, meant)
         return finding
     if not meant and len(path) == 1 and _is_environment(document.get(path)):
-        advice: str | None = f"an environment goes below `env`: [env.{name}], chosen by --env {name}"
+        advice = f"an environment goes below `env`: [env.{name}], chosen by --env {name}"
     else:
-        advice = None if meant else put_right(document, path)
+        advice = "" if meant else put_right(document, path) or ""
     document.drop(path)
     return finding._replace(help=advice) if advice else finding
+
+
+def _is_content(name: str, meant: str, value: Any) -> bool:
+    """What the file `meant` should hold, such as `webhook = "https://…"` for `webhook_file`."""
+    is_path = isinstance(value, str) and value.startswith(("/", "./", "../", "~"))
+    return meant.endswith("_file") and ("://" in str(value) or ("fil" not in name.lower() and not is_path))
 
 
 def character(letter: str) -> str:

@@ -198,7 +198,7 @@ def test_a_byte_order_mark_moves_no_column() -> None:
 def test_unreadable_files_say_why(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match="No such file"):
         load(tmp_path / "none.toml")
-    with pytest.raises(Unreadable, match="Is a directory"):
+    with pytest.raises(Unreadable, match="is a folder without"):
         load(tmp_path)
     (tmp_path / "latin").write_bytes(b"a = 1\nb = '\xfc'\n")
     with pytest.raises(Unreadable, match="line 2 is not UTF-8"):
