@@ -13,6 +13,8 @@ from fleet.rules.files import absolute, is_file, is_folder
 from fleet.rules.finding import Change, Drop, Finding, KeyPath, Mark
 from fleet.rules.registry import rule
 
+_NO_MODULE = re.compile(r"[/\\\s,;*?(){}\[\]]|\.py$|^\.|\.$|\.\.|^$")
+
 
 @rule("FLT710", "app-is-no-module", "error", fix="unsafe", reads=("fleet.app",))
 def app_is_no_module(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
@@ -32,33 +34,44 @@ def app_is_no_module(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
         app = "shop.tasks"
     """
     for index, name in enumerate(fleet.project.app):
-        module = name.partition(":")[0]
-        if not re.search(r"[/\\\s,;]|\.py$|^\.|\.$|\.\.|^$", module):
+        module, colon, attribute = name.partition(":")
+        is_object = not colon or re.fullmatch(r"[\w.]+", attribute.strip())
+        if is_object and not _NO_MODULE.search(module):
             continue
-        several = [part for part in re.split(r"[\s,;]+", name) if part]
-        if len(several) > 1 and all(re.fullmatch(r"[\w.:]+", part) for part in several):
-            yield _several(fleet, index, name, several)
-            continue
-        better = ".".join(part for part in re.split(r"[/\\.]+", re.sub(r"\.py$", "", module.strip())) if part)
-        path: KeyPath = ("fleet", "app", index)
-        is_name = all(part.isidentifier() for part in better.split("."))
-        yield Finding(
-            path if _is_list(fleet) else path[:2],
-            f'"{name}" can\'t be imported: a module has a dotted name',
-            help=f'write "{better}"' if is_name else 'such as "shop.tasks"',
-            steps=(Change(path if _is_list(fleet) else path[:2], f'"{better}"'),) if is_name else (),
-        )
+        several = _modules(name)
+        if len(several) > 1:
+            yield _no_module(fleet, index, "these are several modules in one text", several)
+        elif "(" in attribute:
+            advice = f'in the module: app = {attribute.strip()}; then "{module.strip()}:app" here'
+            yield _no_module(fleet, index, "behind the colon belongs the name of an object", [], advice)
+        else:
+            yield _no_module(fleet, index, "a module has a dotted name", several)
 
 
-def _several(fleet: Fleet, index: int, name: str, modules: list[str]) -> Finding:
+def _modules(name: str) -> list[str]:
+    """What was meant: a path, a line of Python, several in one text; [] where that is no name of a module."""
+    name = re.sub(r"\s*:\s*", ":", name)
+    line = re.fullmatch(r"(?:from\s+([\w.]+)\s+)?import\s+(.+)", re.sub(r"\s+as\s+\w+", "", name.strip()))
+    folder = f"{line[1]}." if line and line[1] else ""
+    several = [folder + part for part in re.split(r"[\s,;]+", line[2] if line else name) if part]
+    if len(several) > 1 and all(re.fullmatch(r"[\w.:]+", part) for part in several):
+        return several
+    path, colon, attribute = (folder + line[2] if line else name.strip()).partition(":")
+    module = ".".join(part for part in re.split(r"[/\\.]+", re.sub(r"\.py$", "", path.strip())) if part)
+    is_name = all(part.isidentifier() for part in module.split("."))
+    is_object = re.fullmatch(r"[\w.]*", attribute)
+    return [module + (colon + attribute if attribute else "")] if is_name and is_object else []
+
+
+def _no_module(fleet: Fleet, index: int, reason: str, modules: list[str], advice: str = "") -> Finding:
     path: KeyPath = ("fleet", "app", index)
-    toml = to_toml(modules)
-    written, place = (toml[1:-1].strip(), path) if _is_list(fleet) else (toml, path[:2])
+    toml = to_toml(modules) if len(modules) > 1 else to_toml("".join(modules))
+    written, place = (toml.strip("[] "), path) if _is_list(fleet) else (toml, path[:2])
     return Finding(
         place,
-        f'"{name}" can\'t be imported: these are several modules in one text',
-        help=f"write {written}",
-        steps=(Change(place, written),),
+        f'"{fleet.project.app[index]}" can\'t be imported: {reason}',
+        help=advice or (f"write {written}" if modules else 'such as "shop.tasks"'),
+        steps=(Change(place, written),) if modules else (),
     )
 
 

@@ -68,7 +68,7 @@ def _as_globs(pattern: str) -> list[str]:
 
 @rule("FLT210", "route-matches-no-name", "warning", fix="unsafe", reads=("routes.task",))
 def route_matches_no_name(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
-    """A pattern with commas, blanks or slashes, which names of tasks don't have.
+    """A pattern with commas, blanks, slashes or braces, which no task's name has.
 
     The name of a task is its module and its function, parted by dots: "shop.images.resize". A pattern with a comma is
     one name with a comma in it, not two, and one with a slash is a path: they match nothing, and the tasks go wherever
@@ -88,7 +88,7 @@ def route_matches_no_name(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     """
     for index, route in enumerate(fleet.routes):
         for position, pattern in enumerate(route.task):
-            if _REGEX.search(pattern) or not re.search(r"[,/\s:]", pattern.strip()):
+            if _REGEX.search(pattern) or not re.search(r"[,/\s:{}]", pattern.strip()):
                 continue
             path: KeyPath = ("routes", index, "task", position)
             meant = _names(pattern)
@@ -107,13 +107,25 @@ def route_matches_no_name(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
 
 
 def _names(pattern: str) -> list[str]:
-    """What was meant: several patterns in one text, a path, a module and its function."""
-    parts = [
-        re.sub(r"[/:]+", ".", re.sub(r"\.py\b", "", part)).strip(".") for part in re.split(r"[,\s]+", pattern)
-    ]
-    return [part for part in parts if part]
+    """What was meant: several patterns in one text, a path, a module and its function; [] where that is not sure."""
+    written = re.split(r"[,\s]+", re.sub(r"\s*\.\s*", ".", pattern))
+    if re.search(r"[{}]", pattern):
+        written = _without_braces(re.sub(r"\s+", "", pattern))
+    parts = [re.sub(r"[/:]+", ".", re.sub(r"\.py\b", "", part)).strip(".") for part in written if part]
+    # A rest such as ".*" would become a catch-all, which nobody has written.
+    return parts if all(re.search(r"\w", part) for part in parts) else []
+
+
+def _without_braces(pattern: str) -> list[str]:
+    """As a shell reads "{a,b}", once; [] for another use of braces."""
+    match = re.fullmatch(r"([^{},]*)\{([^{}]+)\}([^{},]*)", pattern)
+    return (
+        [match[1] + each + match[3] for each in match[2].split(",")]
+        if match and all(match[2].split(","))
+        else []
+    )
 
 
 def _characters(pattern: str) -> str:
-    nouns = {",": "commas", "/": "slashes", ":": "colons"}
-    return " and ".join(noun for mark, noun in nouns.items() if mark in pattern) or "blanks"
+    nouns = {"{": "braces", "}": "braces", ",": "commas", "/": "slashes", ":": "colons"}
+    return " and ".join(dict.fromkeys(noun for mark, noun in nouns.items() if mark in pattern)) or "blanks"
