@@ -14,6 +14,7 @@ from fleet.broker_url.masking import MASK, cut, secret_spans
 
 Cut = tuple[int, int]
 
+_TYPOGRAPHY = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb"  # of text programs
 _NAME = re.compile(
     r"(?i)passw(?:or)?d|passphrase|passcode|pwd|secret|token|credential|webhook|dsn|connection[ _-]?string"
     r"|(?:api|private|access|auth|encryption|signing|license)[ _-]?key|(?-i:_KEY(?![A-Z]))"  # routing_key is none
@@ -26,20 +27,22 @@ _FILE_NAME = re.compile(r"(?i)_(?:file|path|dir)$")
 _KEY = re.compile(
     r"""(?:"([^"\n]+)"|'([^'\n]+)'|(?<![\w.-])([\w.-]++))["']?[ \t]*+(?:=|:(?=[ \t]*+["']))[ \t]*+"""
 )
-# What begins a line is a key, whatever language it is of: `KEY: value`, `export KEY=value`, `KEY value`.
-_LINE_KEY = re.compile(
-    r"""^[ \t]*+(?:(?:export|ENV|-)[ \t]++)?["']?([\w.-]++)["']?(?:[ \t]*[:=]+[ \t]*+|[ \t]++)""",
+# At the start of a line and in { } is a key, whatever the language: `KEY: value`, `export KEY=value`, `KEY value`.
+_PLACED_KEY = re.compile(
+    rf"""(?:^[ \t]*+(?:(?:export|ENV|-)[ \t]++)?|((?<!\$)[{{,])[ \t]*+)"""
+    rf"""(?:(["'])([\w.-]++)\2|[{_TYPOGRAPHY}]?([\w.-]++)[{_TYPOGRAPHY}]?)(?:[ \t]*[:=\uff1a]+[ \t]*+|[ \t]++)""",
     re.MULTILINE,
 )
 _DEFAULT = re.compile(r"\$\{(\w*)(:\?|:-|[^\w}\n])")
-_URL_KEY = re.compile(r"(?<![\w-])(?:url|[\w-]*_url)[\"']?[ \t]*=[ \t]*(?=[\"'])", re.IGNORECASE)
+_URL_KEY = re.compile(
+    r"""(?:^|[{,])[ \t]*+["']?(?:[\w.-]*[._])?url["']?[ \t]*[:=][ \t]*+""", re.MULTILINE | re.IGNORECASE
+)
 _URL = re.compile(r"[A-Za-z][\w+.\-]*://")
 _REFERENCE = re.compile(r"\$\{\w+(?::[-?][^}\n]*)?\}")
 _PLAIN_REFERENCES = re.compile(r"(?:\$\{\w+(?::\?[^}\n]*)?\})+")
 _BARE_END = re.compile(r"[,\]}#\n]")
 _LINE_END = re.compile(r"[ \t]#|\n")
 _AFTER_TEXT = re.compile(r"[ \t]*(?:[,\]}#\r]|$)", re.MULTILINE)
-_TYPOGRAPHY = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb"  # of text programs
 _TOKEN = re.compile(r"\"\"\"|'''|\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'|#[^\n]*|[\[\]{}]")
 _PLACEHOLDERS = ("PASSWORD", "…")  # in advice
 _HARMLESS_BARE = ("true", "false", "")
@@ -114,7 +117,7 @@ def _cuts(text: str, *, in_prose: bool) -> list[Cut]:
     cuts = [each for start, end in urls for each in _of_url(text, start, end)]
     cuts += [*_of_keys(text, urls, in_prose=in_prose), *_of_defaults(text)]
     if not in_prose:
-        cuts += [*_of_lines(text), *_of_url_keys(text)]
+        cuts += [*_of_placed_keys(text), *_of_url_keys(text)]
     found = sorted(each for each in cuts if each[0] < each[1])
     apart: list[Cut] = []
     for start, end in found:
@@ -143,10 +146,10 @@ def is_secret_in_place_of_path(name: object, value: str) -> bool:
     return stem != name and is_secret_name(stem) and " " in value.strip() and value.lstrip()[0] not in "/.~"
 
 
-def _of_lines(text: str) -> Iterator[Cut]:
-    for match in _LINE_KEY.finditer(text):
-        if is_secret_name(match[1].rpartition(".")[2]):
-            yield _value(text, match.end(), _LINE_END, in_prose=False)
+def _of_placed_keys(text: str) -> Iterator[Cut]:
+    for match in _PLACED_KEY.finditer(text):
+        if is_secret_name((match[3] or match[4]).rpartition(".")[2]):
+            yield _value(text, match.end(), _BARE_END if match[1] else _LINE_END, in_prose=False)
 
 
 def _of_defaults(text: str) -> Iterator[Cut]:
@@ -159,7 +162,7 @@ def _of_defaults(text: str) -> Iterator[Cut]:
 def _of_url_keys(text: str) -> Iterator[Cut]:
     """A URL whose scheme was forgotten is known by its key alone."""
     for match in _URL_KEY.finditer(text):
-        start, end = _value(text, match.end(), _BARE_END, in_prose=False)
+        start, end = _value(text, match.end(), _LINE_END, in_prose=False)
         if "://" not in text[start:end]:
             yield from _of_url(text, start, end)
 

@@ -33,7 +33,7 @@ def expanded(text: str, **environ: str) -> str | list[str]:
         ("${EMPTY:?ask Bob}", ["environment variable `EMPTY` is not set: ask Bob"]),
         ("${A", ["x: `${A` is not a variable"]),
         ("${}", ["x: `${}` is not a variable"]),
-        ("${A:+b}", ["x: `${A:+b}` is not a variable"]),
+        ("${A:+b}", ["x: `${A:***}` is not a variable"]),
         ("${ONE}${TWO}", [f"environment variable `{name}` is not set" for name in ("ONE", "TWO")]),
     ],
 )
