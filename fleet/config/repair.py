@@ -66,6 +66,8 @@ def _repair(document: Document, kind: str, path: KeyPath, problem: Any) -> Itera
         yield unknown(document, path)
     elif kind == "missing":
         document.put(path, STAND_INS[str(path[-1])])
+        if path[:-1] in document.poisoned:
+            return
         document.poisoned.add(path)
         yield missing_key(path, known.description(path))
     elif kind == "string_pattern_mismatch" and problem["loc"][-1] == "[key]":

@@ -40,6 +40,8 @@ def _of_one(document: Document, table: str, noun: str, keys: list[str]) -> Findi
         document.put((table, name, key), document.drop((table, key)), origin=origin)
     if table == "queues":
         document.poisoned.add((table,))  # which of the names that are used is meant?
+    elif not {"queues", "pool"} <= {*keys}:
+        document.poisoned.add((table, name))  # too little to say more about it
     return invalid_value(
         header,
         table,

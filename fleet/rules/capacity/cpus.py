@@ -101,13 +101,20 @@ def _too_many(fleet: Fleet, machine: Machine, names: set[str]) -> Finding | None
     "info",
     varies=True,
     sized=True,
-    reads=("all workers.concurrency", "all workers.replicas", "all workers.pool", "all queues.workload"),
+    reads=(
+        "all workers.concurrency",
+        "all workers.replicas",
+        "all workers.pool",
+        "all workers.singleton",
+        "all queues.workload",
+    ),
 )
 def idle_cpus(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
     """The CPU-bound groups use less than half of the CPUs.
 
     Even with all of them busy, more than half of the machine has nothing to do. That may be meant (other programs,
-    headroom): it is a remark, and made only where [machine] or `--cpus` says which machine is meant.
+    headroom): it is a remark, and made only where [machine] or `--cpus` says which machine is meant. Of singletons
+    nothing is said: they are meant to be alone.
 
     Bad (8 CPUs):
 
@@ -135,7 +142,8 @@ def idle_cpus(fleet: Fleet, machine: Machine) -> Iterator[Finding]:
         if group.pool not in ("threads", *TAKING_TURNS)
     ]
     total, there = sum(number for _, number in groups), machine.cpus
-    if not there.stated or not total or total * 2 >= there.value:
+    groups = [(name, number) for name, number in groups if not fleet.workers[name].singleton]
+    if not there.stated or not groups or not total or total * 2 >= there.value:
         return
     yield Finding(
         ("workers", groups[-1][0]),
