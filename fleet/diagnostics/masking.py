@@ -130,14 +130,18 @@ def _cuts(text: str, *, in_prose: bool) -> list[Cut]:
 
 def _of_keys(text: str, urls: Sequence[Cut], *, in_prose: bool) -> Iterator[Cut]:
     """What looks like a key inside a URL is a parameter."""
+    done = 0
     for match in _KEY.finditer(text):
+        if match.start() < done:
+            continue  # in the value of another
         name = (match[1] or match[2] or match[3]).rpartition(".")[2]
         before = bisect_right(urls, (match.start(), len(text))) - 1
         if before >= 0 and match.start() < urls[before][1]:
             continue
-        start, end = _value(text, match.end(), _BARE_END, in_prose=in_prose)
-        if is_secret_name(name) or is_secret_in_place_of_path(name, text[start:end]):
-            yield start, end
+        if is_secret_name(_FILE_NAME.sub("", name)):
+            start, done = _value(text, match.end(), _BARE_END, in_prose=in_prose)
+            if is_secret_name(name) or is_secret_in_place_of_path(name, text[start:done]):
+                yield start, done
 
 
 def is_secret_in_place_of_path(name: object, value: str) -> bool:
@@ -147,9 +151,12 @@ def is_secret_in_place_of_path(name: object, value: str) -> bool:
 
 
 def _of_placed_keys(text: str) -> Iterator[Cut]:
+    done = 0
     for match in _PLACED_KEY.finditer(text):
-        if is_secret_name((match[3] or match[4]).rpartition(".")[2]):
-            yield _value(text, match.end(), _BARE_END if match[1] else _LINE_END, in_prose=False)
+        if match.start() >= done and is_secret_name((match[3] or match[4]).rpartition(".")[2]):
+            end_of_bare = _BARE_END if match[1] else _LINE_END
+            start, done = _value(text, match.end(), end_of_bare, in_prose=False)
+            yield start, done
 
 
 def _of_defaults(text: str) -> Iterator[Cut]:

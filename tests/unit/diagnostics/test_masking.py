@@ -108,7 +108,17 @@ def test_a_secret_may_go_over_lines() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["a" * 200_000, "_" * 200_000, "token" * 400, '"' * 2000 + "a://" * 2000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{token " * 2000,
+        "token = [ " * 2000,
+        "a" * 200_000,
+        "_" * 200_000,
+        "token" * 400,
+        '"' * 2000 + "a://" * 2000,
+    ],
+)
 def test_long_words_cost_no_more_than_their_length(text: str) -> None:
     counted = 0
 
