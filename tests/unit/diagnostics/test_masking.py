@@ -113,6 +113,8 @@ def test_a_secret_may_go_over_lines() -> None:
     [
         "{token " * 2000,
         "token = [ " * 2000,
+        "x = [ " * 4000,
+        "token_file = [ " * 2000,
         "a" * 200_000,
         "_" * 200_000,
         "token" * 400,
