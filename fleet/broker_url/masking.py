@@ -25,6 +25,11 @@ _PLAIN_NAME = re.compile(
 )
 _PLAIN_USER = re.compile(r"[\w.+-]*")
 _REFERENCE = re.compile(r"\$(\w+|\{\w+\})")
+# A variable as a shell writes it. Any other word behind a $ may be a password.
+_BARE_REFERENCE = re.compile(
+    r"\$((?:[A-Z][A-Z0-9]*_)+(?:USER|USERNAME|LOGIN|PW|PASS|PASSWD|PASSWORD|SECRET|TOKEN|KEY)"
+    r"|USER|USERNAME|LOGIN|PASS|PASSWD|PASSWORD|SECRET|TOKEN)"
+)
 _NETLOC = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>[^:]*))?")
 _WORDS = re.compile(r"[/@#?:;&=\s]+")
 _LONG_ENOUGH = 4  # to be replaced inside other words
@@ -69,9 +74,15 @@ def has_password(url: str) -> bool:
         given += [
             ("", value) for name, _, value in pairs if _SECRET_NAME.search(name) and not _is_plain(name)
         ]
-        if any(secret and "${" not in secret for _, secret in given):
+        if any(secret and "${" not in secret and not bare_reference(secret) for _, secret in given):
             return True
     return False
+
+
+def bare_reference(text: str) -> str | None:
+    """NAME of "$NAME", where that can't be a password that is written out."""
+    found = _BARE_REFERENCE.fullmatch(text)
+    return found[1] if found else None
 
 
 def scrub(text: str, url: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from fleet.broker_url import redis_options
-from fleet.broker_url.masking import FOREIGN_REFERENCE, mask_url
+from fleet.broker_url.masking import FOREIGN_REFERENCE, bare_reference, mask_url
 from fleet.broker_url.mistake import Kind, Mistake, meant, nearest, shown
 from fleet.broker_url.options import of_options
 from fleet.broker_url.parts import SCHEMES, SOCKETS, Parts, alternatives, family, is_port, split
@@ -143,6 +143,12 @@ def _bare_reference(url: str) -> Mistake:
     return Mistake("url", f"{what} is no reference to a variable", f'write "${{{name}}}"')
 
 
+def _bare_references(names: list[str]) -> Mistake:
+    written = " and ".join(f'"${name}"' for name in names)
+    what = "is no reference to a variable" if len(names) == 1 else "are no references to variables"
+    return Mistake("url", f"{written} {what}", "write " + " and ".join(f'"${{{name}}}"' for name in names))
+
+
 def _of_one(url: str) -> Iterator[Mistake]:
     parts = split(url)
     if parts.scheme == "sqlite":
@@ -157,33 +163,44 @@ def _of_one(url: str) -> Iterator[Mistake]:
         return
     if credentials.count(":") > 1 or _RISKY.search(credentials):
         yield Mistake("password", f"{text}: not every client reads it alike", _ENCODE, harmless=True)
+    bare = [name for each in credentials.split(":") if (name := bare_reference(each))]
+    if bare:
+        yield _bare_references(bare)
+    if (wrong := _wrong_address(url, parts)) is not None:
+        yield wrong
+        return
+    if (
+        parts.credentials
+        and not parts.host
+        and family(url) in ("amqp", "redis")
+        and parts.scheme not in SOCKETS
+    ):
+        text = "the broker URL has a user or a password, and no host: that is this machine"
+        yield Mistake("url", text, "write the host behind the @; this machine is localhost", harmless=True)
+    yield from _of_port(parts, family(url))
+    if family(url) == "redis":
+        yield from _of_redis(parts)
+
+
+def _wrong_address(url: str, parts: Parts) -> Mistake | None:
     if _BARE.search(parts.netloc):
-        yield _bare_reference(url)
-    elif re.search(r"\s", parts.netloc):
-        yield Mistake("url", "there is a space in the broker's host or port", _SCHEMES_HELP)
-    elif parts.host is None:
-        yield Mistake("url", "what stands where the broker's host and port belong is neither", _SCHEMES_HELP)
-    elif parts.port and not is_port(parts.port):
+        return _bare_reference(url)
+    if "," in parts.netloc and family(url) in ("amqp", "redis"):
+        text = "there are several hosts in one broker URL"
+        return Mistake("url", text, "one URL for each, parted by a semicolon: URL;URL")
+    if re.search(r"\s", parts.netloc):
+        return Mistake("url", "there is a space in the broker's host or port", _SCHEMES_HELP)
+    if parts.host is None:
+        text = "what stands where the broker's host and port belong is neither"
+        return Mistake("url", text, _SCHEMES_HELP)
+    if parts.port and not is_port(parts.port):
         what = "the broker's port is not between 1 and 65535"
         how = "as a rule it is 5672 for RabbitMQ, 6379 for Redis"
         if not parts.port.isdigit():  # or the password of a URL without a host
             what = "what stands where the broker's port belongs is no number"
             how = "write HOST:PORT, a password goes before the host: redis://:PASSWORD@HOST:6379/0"
-        yield Mistake("url", what, how)
-    else:
-        if (
-            parts.credentials
-            and not parts.host
-            and family(url) in ("amqp", "redis")
-            and parts.scheme not in SOCKETS
-        ):
-            text = "the broker URL has a user or a password, and no host: that is this machine"
-            yield Mistake(
-                "url", text, "write the host behind the @; this machine is localhost", harmless=True
-            )
-        yield from _of_port(parts, family(url))
-        if family(url) == "redis":
-            yield from _of_redis(parts)
+        return Mistake("url", what, how)
+    return None
 
 
 def _of_port(parts: Parts, kind: str) -> Iterator[Mistake]:

@@ -108,3 +108,38 @@ def test_no_tls_unless_it_is_asked_for() -> None:
 def test_sentinels_are_one_address() -> None:
     (address,) = addresses("sentinel://:p@a:1/2;sentinel://b:2", {"master_name": "m"})
     assert address.url == "sentinel://:p@a:1/2;sentinel://b:2/"
+
+
+@pytest.mark.parametrize(
+    ("url", "text", "advice"),
+    [
+        (
+            "redis://:$REDIS_PASSWORD@redis/0",
+            '"$REDIS_PASSWORD" is no reference to a variable',
+            'write "${REDIS_PASSWORD}"',
+        ),
+        (
+            "amqp://$USER:$PASS@h/",
+            '"$USER" and "$PASS" are no references to variables',
+            'write "${USER}" and "${PASS}"',
+        ),
+        (
+            "amqp://u:x@mq1,mq2/shop",
+            "there are several hosts in one broker URL",
+            "one URL for each, parted by a semicolon: URL;URL",
+        ),
+        (
+            "amqp://u:x@mq1:5672,mq2:5672/shop",
+            "there are several hosts in one broker URL",
+            "one URL for each, parted by a semicolon: URL;URL",
+        ),
+    ],
+)
+def test_what_was_meant_by_a_url_of_other_tools(url: str, text: str, advice: str) -> None:
+    (found,) = mistakes(url)
+    assert (found.text, found.help, found.harmless) == (text, advice, False)
+
+
+@pytest.mark.parametrize("url", ["redis://:$HUNTER2@h/0", "amqp://u:$ecret@h/"])
+def test_a_password_that_begins_with_a_dollar_is_no_reference(url: str) -> None:
+    assert list(mistakes(url)) == []

@@ -162,6 +162,11 @@ def test_a_masked_url_keeps_user_and_host(url: str, shown: str) -> None:
     [
         ("amqp://guest:guest@h//", False),
         ("amqp://u:${PW}@h//", False),
+        ("redis://:$REDIS_PASSWORD@h/0", False),
+        ("amqp://$USER:$PASS@h/", False),
+        ("redis://:$HUNTER2@h/0", True),
+        ("redis://:$hunter_password@h/0", True),
+        ("redis://:x$PASS@h/0", True),
         ("redis://h:99999/0", False),
         ("redis://h:${PORT}/0", False),
         ("redis://:x@h", True),
