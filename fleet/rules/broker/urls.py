@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from fleet.config.model import Fleet
 from fleet.diagnostics import Severity
 from fleet.machine import Machine
-from fleet.rules.brokers import is_decided_here, together, url_to_use
+from fleet.rules.brokers import embedded_file, is_decided_here, together, url_to_use
+from fleet.rules.files import is_folder
 from fleet.rules.finding import Finding, KeyPath, Part
 from fleet.rules.registry import rule
 
@@ -38,11 +39,24 @@ def unusable_broker_url(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
         url = "${BROKER_URL}"
     """
     yield from _found(fleet, "url")
+    yield from _folder_missing(fleet)
     if (name := _of_one_process(fleet.broker.url or "")) is not None:
         yield Finding(
             ("broker", "url"),
             f"{name} is a broker inside one process: what is sent there never reaches a worker",
             help="leave `url` out for the embedded broker, which is a file, or name a server",
+        )
+
+
+def _folder_missing(fleet: Fleet) -> Iterator[Finding]:
+    file = embedded_file(fleet) if fleet.broker.url else None
+    if file is not None and fleet.folder.is_dir() and not is_folder(folder := file.parent.parent):
+        yield Finding(
+            ("broker", "url"),
+            f"there is no folder {folder} here, and fleet makes only the last one of a path",
+            help="create it on the fleet's machine, or correct the path: sqlite:/// begins at fleet.toml's folder, "
+            "sqlite://// at the root",
+            severity="warning",
         )
 
 
