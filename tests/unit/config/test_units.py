@@ -94,7 +94,7 @@ def test_a_size_is_formatted_with_a_binary_unit() -> None:
         ("size", "512 mb", ("512MB", True)),
         ("size", "512M", ("512MiB", False)),
         ("size", "1g", ("1GiB", False)),
-        ("size", "100", ("100B", True)),
+        ("size", "536870912", ("536870912B", True)),
         ("size", "much", None),
         ("int_type", "2", (2, True)),
         ("int_type", "0", None),
