@@ -93,6 +93,9 @@ class ConsumerStandIn:
         stamps = {name: values for name, values in stamps.items() if values}
         if ids or stamps:
             self._channel.ask("revoke", ids=ids, stamps=stamps)
+            self._known_ids.update(ids)
+            for name, values in stamps.items():
+                self._known_stamps.setdefault(name, []).extend(values)
 
     @property
     def timer(self) -> Any:

@@ -55,6 +55,7 @@ class Desk:
             handlers={**Panel.data, "time_limit": self._time_limit},
             state=AttributeDict(app=app, hostname=node_name, consumer=self.consumer, tset=set),
         )
+        self._answer, self._node.reply = self._node.reply, self._reply
 
     def serve(self) -> None:
         mailbox = None
@@ -83,6 +84,11 @@ class Desk:
         if "ok" in reply:
             self._channel.ask("time_limit", task=task_name, soft=soft, hard=hard)
         return reply
+
+    def _reply(self, *arguments: Any, **named: Any) -> None:
+        """An answer says what holds: that something is revoked not before the worker knows of it."""
+        self.consumer.tell_revoked()
+        self._answer(*arguments, **named)
 
     def _serve_mailbox(self) -> None:
         def serve(connection: Any) -> None:
@@ -127,7 +133,7 @@ class Desk:
                 raise TypeError(f"a control message must be an object, not {type(body).__name__}")
             self.consumer.refresh()
             self._node.handle_message(body, message)
-            self.consumer.tell_revoked()
+            self.consumer.tell_revoked()  # who asked may not have wanted an answer
         except KeyError as error:
             _logger.error("no such control command: %s", error)
         except SystemExit:  # WorkerShutdown

@@ -26,6 +26,7 @@ from fleet.dashboard.view_routes import ViewRoutes
 
 STEERING = ("stop", "go")
 _MOST_LETTERS = 200
+_MOST_NUMBER = 2**53  # larger ones are not exact in a browser
 _PATIENCE_SECONDS = 3.0  # for a job: short ones have ended by then
 
 
@@ -144,8 +145,8 @@ def _order(asked: dict[str, Any], actor: str) -> BulkOrder:
     text_of(asked, "args_json"), text_of(asked, "kwargs_json")
     for name, value in (("most", most), ("rate", rate), ("canary", canary)):
         is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if value is not None and not (is_number and value >= 0):
-            raise HTTPException(400, f"{name}: expected a number, got {value!r}")
+        if value is not None and not (is_number and 0 <= value <= _MOST_NUMBER):
+            raise HTTPException(400, f"{name}: expected a number up to 2^53, got {value!r}")
     if verb in ("delete", "retry") and most is None and not wanted.ids:
         raise HTTPException(400, f"most: how many to {verb} at most; count them first")
     if verb != "edit":

@@ -66,6 +66,9 @@ class Remote:
                 return {"ids": self._revoked.ids, "stamps": self._revoked.stamps}
             case "scheduled":
                 return self._scheduled()
+            case "revoke":
+                # Before the answer, and not when the loop comes round: it may be told to end the next moment.
+                self._revoked.add(map(str, arguments.get("ids", ())), arguments.get("stamps"))
         self._order(Order(question, arguments=arguments))
         return None
 
@@ -129,7 +132,6 @@ class Remote:
         arguments = order.arguments
         match order.do:
             case "revoke":
-                self._revoked.add(map(str, arguments.get("ids", ())), arguments.get("stamps"))
                 self._workload.recall(pool)  # what has not begun is looked at once more
             case "terminate":
                 self._terminate(str(arguments["id"]), int(arguments["signum"]), pool)

@@ -17,6 +17,7 @@ from typing import Any
 from fleet.broker.delivery import Delivery
 from fleet.clock import time
 from fleet.launch_specs import WorkerLaunch
+from fleet.worker import unpatched
 from fleet.worker.log import Log
 
 MOST = 50_000
@@ -26,8 +27,8 @@ _FOLDER = "revoked"
 
 def open_revoked(launch: WorkerLaunch, log: Log) -> Revoked:
     """What the workers of this fleet have heard; that of `fleet worker`, which reports to nobody, starts empty."""
-    if not launch.control_socket:
-        return Revoked(None, launch.worker)  # its `routing_file` lies in memory, not in a state directory
+    if launch.routing_file.startswith(("/proc/", "/dev/")):
+        return Revoked(None, launch.worker)  # it lies in memory, not in a state directory
     try:
         return Revoked(Path(launch.routing_file).parent, launch.worker)
     except OSError as error:  # another user's, perhaps
@@ -36,13 +37,14 @@ def open_revoked(launch: WorkerLaunch, log: Log) -> Revoked:
 
 
 class Revoked:
-    """For the loop's thread; `ids` and `stamps` from any."""
+    """From any thread."""
 
     def __init__(self, state_dir: Path | None, worker: str) -> None:
         """Raises OSError when the folder can't be written to. None: nothing is kept."""
         self._ids: OrderedDict[str, float] = OrderedDict()  # POSIX time of the revocation; oldest first
         self._stamps: dict[str, list[Any]] = {}
         self._file: Path | None = None
+        self._adding = unpatched.allocate_lock()
         if state_dir is not None:
             folder = state_dir / _FOLDER
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -62,12 +64,16 @@ class Revoked:
         return {header: list(values) for header, values in dict(self._stamps).items()}
 
     def add(self, ids: Iterable[str] = (), stamps: dict[str, list[Any]] | None = None) -> None:
+        with self._adding:
+            self._add(ids, stamps or {})
+
+    def _add(self, ids: Iterable[str], stamps: dict[str, list[Any]]) -> None:
         now = time.time()
         new = [ident for ident in ids if ident not in self._ids]
         lines = [{"id": ident, "at": now} for ident in new]
         for ident in new:
             self._ids[ident] = now
-        for header, values in (stamps or {}).items():
+        for header, values in stamps.items():
             known = self._stamps.setdefault(header, [])
             fresh = [value for value in values if value not in known]
             known += fresh

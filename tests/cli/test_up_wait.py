@@ -57,9 +57,9 @@ def test_what_can_never_start_starts_nothing(
 def test_waiting_ends_with_the_reason_of_each_worker_and_each_is_said_once(project: Project) -> None:
     edit(project, "sqlite:///.fleet/broker.db", "redis://127.0.0.1:1/0")
     (project.folder / "shop_tasks.py").write_text("import time\nwhile True: time.sleep(1)\n")
-    up = project.run("up", "--detach", "--wait", "--timeout", "8s")
+    up = project.run("up", "--detach", "--wait", "--timeout", "20s")
     assert up.returncode == 1
-    assert "not ready after 8 s" in up.stderr
+    assert "not ready after 20 s" in up.stderr
     assert up.stderr.count("the broker can't be reached") == 1
     assert "w/0 is starting" in up.stderr
     assert "Traceback" not in up.stderr
