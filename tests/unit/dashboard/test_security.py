@@ -148,8 +148,9 @@ def test_a_session_ends_when_its_line_is_gone_or_another(page: Asking, tmp_path:
 def test_a_session_that_was_changed_is_none(page: Asking, change: str) -> None:
     cookie = page.ask("/api/login", {"token": "vic-0123456789abcdef"}).headers["set-cookie"].partition(";")[0]
     name, until, signature = cookie.removeprefix("fleet_session=").strip('"').split(":")
+    other = "1" if signature.endswith("0") else "0"
     changed = {
-        "role": f"{name}:{until}:{signature[:-1]}0",
+        "role": f"{name}:{until}:{signature[:-1]}{other}",
         "time": f"{name}:{int(until) + 1}:{signature}",
         "name": f"ann:{until}:{signature}",
         "cut": f"{name}:{until}",
