@@ -35,6 +35,6 @@ class OwnerLease:
 def answer_seconds(lease_seconds: float) -> float:
     """Who waits on a connection that has gone silent finds out before others take its claims.
 
-    But a server may be slow for a moment: below six seconds a lease runs out first.
+    But a server may be slow for a moment, with large messages above all: below five seconds a lease runs out first.
     """
-    return min(ANSWER_SECONDS, max(2.0, lease_seconds / 3))
+    return min(ANSWER_SECONDS, max(5.0, lease_seconds / 3))

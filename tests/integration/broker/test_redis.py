@@ -392,7 +392,7 @@ def test_by_default_no_wait_is_for_ever(own_redis: OwnRedis) -> None:
     assert given["socket_keepalive"]
 
 
-@pytest.mark.parametrize(("lease", "at_most"), [(300, 15.0), (30, 10.0), (9, 3.0), (1, 2.0)])
+@pytest.mark.parametrize(("lease", "at_most"), [(300, 15.0), (30, 10.0), (18, 6.0), (1, 5.0)])
 def test_who_holds_messages_waits_no_longer_than_their_lease_allows(
     own_redis: OwnRedis, lease: float, at_most: float
 ) -> None:
@@ -408,9 +408,9 @@ def test_who_holds_messages_waits_no_longer_than_their_lease_allows(
 def test_an_ack_that_a_silent_connection_swallows_comes_again_within_the_lease(own_redis: OwnRedis) -> None:
     proxy = Proxy(own_redis.port)
     store = RedisStore(
-        own_redis.url.replace(str(own_redis.port), str(proxy.port)), owner="silent", lease_seconds=6
+        own_redis.url.replace(str(own_redis.port), str(proxy.port)), owner="silent", lease_seconds=9
     )
-    other = RedisStore(own_redis.url, owner="other", lease_seconds=6)
+    other = RedisStore(own_redis.url, owner="other", lease_seconds=9)
     store.publish([Posting("q", message())])
     [claim] = store.reserve(["q"], 1)
     proxy.half_open()
