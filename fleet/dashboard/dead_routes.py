@@ -142,7 +142,8 @@ def _order(asked: dict[str, Any], actor: str) -> BulkOrder:
     if verb not in ("count", "retry", "edit", "delete"):
         raise HTTPException(400, f"verb: expected count, retry, edit or delete, got {verb!r}")
     wanted = _filter(asked.get("filter") or {})
-    text_of(asked, "args_json"), text_of(asked, "kwargs_json")
+    for name in ("args_json", "kwargs_json"):
+        text_of(asked, name)  # raises for what is no text, also where it is not used
     for name, value in (("most", most), ("rate", rate), ("canary", canary)):
         is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if value is not None and not (is_number and 0 <= value <= _MOST_NUMBER):

@@ -21,6 +21,8 @@ from fleet.export.facts import (
 from fleet.export.problem import Problem
 from fleet.export.yaml_text import document
 
+_VIEW = "fleet-view"
+
 
 def files(facts: Facts) -> tuple[dict[str, str], list[Problem]]:
     """By relative path, and what could not be said in them."""
@@ -44,9 +46,6 @@ def _services(facts: Facts) -> dict[str, Any]:
     if sends_by_clock(facts.fleet):
         made[_VIEW] = _scheduler(facts)
     return made
-
-
-_VIEW = "fleet-view"
 
 
 def _problems(facts: Facts) -> Iterator[Problem]:

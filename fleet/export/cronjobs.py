@@ -19,6 +19,7 @@ _NAMES = re.compile(r"\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|sun|mon
 _NICKNAMES = {"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"}
 _HOUR, _DAY = 60, 24 * 60  # minutes
 _MISSED_SECONDS = 86_400
+_JOB_LABEL = "batch.kubernetes.io/job-name"
 
 
 def cron_jobs(facts: Facts, pod: dict[str, Any]) -> list[dict[str, Any]]:
@@ -103,9 +104,6 @@ def _cron_job(facts: Facts, schedule: Schedule, cron: str, pod: dict[str, Any]) 
             },
         },
     }
-
-
-_JOB_LABEL = "batch.kubernetes.io/job-name"
 
 
 def _expression(schedule: Schedule) -> str | None:

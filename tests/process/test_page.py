@@ -127,7 +127,7 @@ def visitor(browser: Browser, fleet: Following) -> Browser:
     browser.cdp("Network.clearBrowserCookies")
     browser.size(1280, 900)
     browser.open(address(fleet))
-    browser.sees("All as fleet.toml says" if dead(fleet) == 0 else "shop")
+    browser.sees("shop", "header.top")
     return browser
 
 

@@ -20,13 +20,13 @@ _OWNERS = "dead@"
 
 @cache
 def _own_token() -> tuple[str, Any]:
-    """Of this process, and what says that it lives, for as long as it does."""
+    """The token of this process, and the socket that says that it lives (fleet/instance.py)."""
     token = new_token()
     return token, hold(token)
 
 
 def _has_died(owner: str, token: str) -> bool:
-    """Whether it was a browser in a process of this host, or of this container, that is no more."""
+    """Whether `owner` was a browser in a process of this host, or of this container, that is no more."""
     theirs = owner.removeprefix(_OWNERS).partition(":")[0]
     instance, dot, _ = token.rpartition(".")
     return owner.startswith(_OWNERS) and theirs.startswith(instance + dot) and not lives(theirs)
@@ -40,7 +40,14 @@ class LeasedDeadLetters:
         token, _ = _own_token()
         self._store = open_store(f"{_OWNERS}{token}:{os.urandom(4).hex()}")
         self._taken: dict[object, str] = {}  # the queue of each tag
-        # Else they are neither counted nor shown until a worker has seen that their lease is over.
+        try:
+            self._take_over(token)
+        except BaseException:
+            self._store.close()
+            raise
+
+    def _take_over(self, token: str) -> None:
+        """Give back what a killed browser had taken: it is neither counted nor shown until its lease is seen to end."""
         for owner in self._store.owners():
             if _has_died(owner, token):
                 self._store.release_owner(owner)
