@@ -8,18 +8,15 @@ from typing import Any
 from fleet.export.autoscaling import scaled_object, view_objects
 from fleet.export.cronjobs import cron_jobs, cron_problems
 from fleet.export.facts import (
-    APP,
     PORT,
     Facts,
     Unit,
-    has_celery_app,
-    mebibytes,
     no_memory_limit,
     notes_are_lost,
     on_one_host_only,
-    sends_by_clock,
     sent_by_nobody,
 )
+from fleet.export.pods import NAME, config_map, full_name, job_pod, pod, view_sends
 from fleet.export.problem import Problem
 from fleet.export.yaml_text import Commented, document
 
@@ -27,7 +24,6 @@ Files = dict[str, str]
 """Relative path → text."""
 
 _PART_OF = "app.kubernetes.io/part-of"
-_NAME = "app.kubernetes.io/name"
 
 
 def files(facts: Facts) -> tuple[Files, list[Problem]]:
@@ -35,8 +31,8 @@ def files(facts: Facts) -> tuple[Files, list[Problem]]:
     problems = [*facts.problems, *_problems(facts)]
     made = {f"{unit.slug}.yaml": _group_file(facts, unit) for unit in facts.units}
     if has_view(facts):
-        made["fleet-view.yaml"] = _documents(view_objects(facts, _pod(facts, None)))
-    if facts.options.schedules == "cronjob" and (jobs := cron_jobs(facts, _job_pod(facts))):
+        made["fleet-view.yaml"] = _documents(view_objects(facts, pod(facts, None)))
+    if facts.options.schedules == "cronjob" and (jobs := cron_jobs(facts, job_pod(facts))):
         made["schedules.yaml"] = _documents(jobs)
     if secrets := list(_secrets(facts)):
         made["secret.example.yaml"] = _documents(
@@ -51,7 +47,7 @@ def files(facts: Facts) -> tuple[Files, list[Problem]]:
             "resources": sorted(
                 name for name in made if name.endswith(".yaml") and name != "secret.example.yaml"
             ),
-            "configMapGenerator": [{"name": _config(facts), "files": ["fleet.toml"]}],
+            "configMapGenerator": [{"name": config_map(facts), "files": ["fleet.toml"]}],
             "labels": [{"pairs": {_PART_OF: facts.slug}}],
         },
         "Written by `fleet export kubernetes`; its `--check` tells in CI when it is stale.",
@@ -62,15 +58,7 @@ def files(facts: Facts) -> tuple[Files, list[Problem]]:
 def has_view(facts: Facts) -> bool:
     """Whether there is a `fleet view`: for a scaler that asks it, or for what is sent by the clock."""
     scales = facts.options.scaler == "view" and any(unit.scales for unit in facts.units)
-    return scales or _view_sends(facts)
-
-
-def _view_sends(facts: Facts) -> bool:
-    return facts.options.schedules == "view" and sends_by_clock(facts.fleet)
-
-
-def _config(facts: Facts) -> str:
-    return f"{facts.slug}-config"
+    return scales or view_sends(facts)
 
 
 def _documents(objects: Iterator[dict[str, Any]] | list[dict[str, Any]], comment: str = "") -> str:
@@ -151,12 +139,8 @@ def group_objects(facts: Facts, unit: Unit) -> list[dict[str, Any]]:
     return objects
 
 
-def _full(facts: Facts, unit: Unit) -> str:
-    return f"{facts.slug}-{unit.slug}"
-
-
 def _labels(facts: Facts, unit: Unit) -> dict[str, str]:
-    return {_NAME: _full(facts, unit), _PART_OF: facts.slug}
+    return {NAME: full_name(facts, unit), _PART_OF: facts.slug}
 
 
 def _workload(facts: Facts, unit: Unit) -> dict[str, Any]:
@@ -166,14 +150,14 @@ def _workload(facts: Facts, unit: Unit) -> dict[str, Any]:
             "labels": _labels(facts, unit),
             "annotations": {"fleet-workers/revision": unit.revision},
         },
-        "spec": _pod(facts, unit),
+        "spec": pod(facts, unit),
     }
-    selector = {"matchLabels": {_NAME: _full(facts, unit)}}
+    selector = {"matchLabels": {NAME: full_name(facts, unit)}}
     if unit.group.singleton:
         # A Deployment with Recreate starts a second one when a node is lost; a StatefulSet waits.
         spec: dict[str, Any] = {
             "replicas": 1,
-            "serviceName": _full(facts, unit),
+            "serviceName": full_name(facts, unit),
             "selector": selector,
             "template": template,
         }
@@ -197,7 +181,7 @@ def _workload(facts: Facts, unit: Unit) -> dict[str, Any]:
     return {
         "apiVersion": "apps/v1",
         "kind": kind,
-        "metadata": {"name": _full(facts, unit), "labels": _labels(facts, unit)},
+        "metadata": {"name": full_name(facts, unit), "labels": _labels(facts, unit)},
         "spec": spec,
     }
 
@@ -211,11 +195,11 @@ def _headless(facts: Facts, unit: Unit) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": _full(facts, unit), "labels": _labels(facts, unit)},
+        "metadata": {"name": full_name(facts, unit), "labels": _labels(facts, unit)},
         "spec": {
             "clusterIP": "None",
             "publishNotReadyAddresses": True,
-            "selector": {_NAME: _full(facts, unit)},
+            "selector": {NAME: full_name(facts, unit)},
             "ports": [{"name": "probes", "port": PORT}],
         },
     }
@@ -225,143 +209,13 @@ def _disruption(facts: Facts, unit: Unit) -> dict[str, Any]:
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
-        "metadata": {"name": _full(facts, unit), "labels": _labels(facts, unit)},
+        "metadata": {"name": full_name(facts, unit), "labels": _labels(facts, unit)},
         "spec": {
             "maxUnavailable": 1,
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
-            "selector": {"matchLabels": {_NAME: _full(facts, unit)}},
+            "selector": {"matchLabels": {NAME: full_name(facts, unit)}},
         },
     }
-
-
-def _pod(facts: Facts, unit: Unit | None) -> dict[str, Any]:
-    """Of a group's workers; without one of `fleet view`."""
-    container = _container(facts, unit)
-    name = _full(facts, unit) if unit else f"{facts.slug}-view"
-    security: dict[str, Any] = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-    if unit and unit.group.user and unit.group.user.isdecimal():
-        security["runAsUser"] = int(unit.group.user)
-    spec: dict[str, Any] = {
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": unit.stop_seconds if unit else 10,
-        "securityContext": security,
-        "topologySpreadConstraints": [
-            {
-                "maxSkew": 1,
-                "topologyKey": "kubernetes.io/hostname",
-                "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": {_NAME: name}},
-            }
-        ],
-        "containers": [container],
-        "volumes": _volumes(facts),
-    }
-    labels = unit.group.on if unit else ()
-    if labels:
-        spec["nodeSelector"] = {f"fleet-workers/{label}": "true" for label in labels}
-    return spec
-
-
-def _job_pod(facts: Facts) -> dict[str, Any]:
-    """Of a process that ends: nobody probes it, and it may run wherever there is room."""
-    pod = _pod(facts, None)
-    del pod["topologySpreadConstraints"]
-    [container] = pod["containers"]
-    kept = ("image", "args", "env", "envFrom", "resources", "securityContext", "volumeMounts")
-    own = {key: value for key, value in container.items() if key in kept}
-    own["env"] = [each for each in own["env"] if each["name"] == "FLEET_FILE"]
-    pod["containers"] = [{"name": "schedule", **own}]
-    return pod
-
-
-def _container(facts: Facts, unit: Unit | None) -> dict[str, Any]:
-    command = [*facts.command, unit.name] if unit else _view_command(facts)
-    container: dict[str, Any] = {
-        "name": "worker" if unit else "view",
-        "image": facts.options.image,
-        "command": command,
-    }
-    if facts.arguments:
-        container["args"] = facts.arguments
-    container["env"] = [
-        {"name": "FLEET_FILE", "value": f"{APP}/fleet.toml"},
-        {"name": "FLEET_LISTEN", "value": f":{PORT}"},
-        {"name": "FLEET_INSTANCE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}},
-        *({"name": key, "value": value} for key, value in (unit.environment if unit else {}).items()),
-    ]
-    if facts.needs_secret:
-        container["envFrom"] = [{"secretRef": {"name": f"{facts.slug}-variables"}}]
-    container["ports"] = [{"name": "probes", "containerPort": PORT}]
-    container["resources"] = _resources(unit) if unit else _view_resources(facts)
-    container["securityContext"] = {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-    # /live does not ask the broker: an outage there must not replace workers.
-    container["startupProbe"] = _probe("/live", period=1, failures=120)
-    container["livenessProbe"] = _probe("/live", period=10, failures=6)
-    container["readinessProbe"] = _probe("/ready", period=5, failures=2)
-    container["volumeMounts"] = _mounts(facts)
-    return container
-
-
-def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
-    return {
-        "httpGet": {"path": path, "port": "probes"},
-        "periodSeconds": period,
-        "timeoutSeconds": 5,
-        "failureThreshold": failures,
-    }
-
-
-def _view_command(facts: Facts) -> list[str]:
-    unwanted = ["--no-schedules"] if sends_by_clock(facts.fleet) and not _view_sends(facts) else []
-    return ["fleet", "view", *unwanted]
-
-
-def _view_resources(facts: Facts) -> dict[str, Any]:
-    """More where it loads the app: a Celery app knows its schedules itself."""
-    if _view_sends(facts) and facts.fleet.project.beat and has_celery_app(facts.fleet):
-        least, most = 256, max(512, mebibytes(facts.options.memory or 0))
-    elif _view_sends(facts):
-        least, most = 128, 256
-    else:
-        least, most = 96, 192
-    return {"requests": {"cpu": "50m", "memory": f"{least}Mi"}, "limits": {"memory": f"{most}Mi"}}
-
-
-def _resources(unit: Unit) -> dict[str, Any]:
-    """No CPU limit: it slows a process down that could have had an idle CPU."""
-    cpu = f"{unit.millicpus}m" if unit.millicpus % 1000 else str(unit.millicpus // 1000)
-    made: dict[str, Any] = {"requests": {"cpu": cpu}}
-    if unit.memory_request is not None and unit.memory_limit is not None:
-        made["requests"]["memory"] = f"{mebibytes(unit.memory_request)}Mi"
-        made["limits"] = {"memory": f"{mebibytes(unit.memory_limit)}Mi"}
-    return made
-
-
-def _mounts(facts: Facts) -> list[dict[str, Any]]:
-    mounts: list[dict[str, Any]] = [
-        {"name": "config", "mountPath": f"{APP}/fleet.toml", "subPath": "fleet.toml", "readOnly": True},
-        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
-    ]
-    for secret, key, path in facts.secret_files:
-        mounts.append({"name": secret, "mountPath": path, "subPath": key, "readOnly": True})
-    return mounts
-
-
-def _volumes(facts: Facts) -> list[dict[str, Any]]:
-    volumes: list[dict[str, Any]] = [
-        {"name": "config", "configMap": {"name": _config(facts)}},
-        {"name": "tmp", "emptyDir": {}},
-    ]
-    volumes += [
-        {"name": secret, "secret": {"secretName": secret, "defaultMode": 0o440}}
-        for secret, _, _ in facts.secret_files
-    ]
-    return volumes
 
 
 def _secrets(facts: Facts) -> Iterator[dict[str, Any]]:
