@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fleet.celery.beat_messages import maker
 from fleet.celery.beat_ticks import AskedTicks, PolledTicks, is_own, rule_of
 from fleet.celery.loading import find_app, load
+from fleet.launch_specs import celery_entries
 from fleet.schedules.app_schedules import AppSchedule
 from fleet.worker.errors import BootFailed
 from fleet.worker.importing import import_app
@@ -41,7 +42,7 @@ def take(
     import fleet.kombu  # noqa: F401  own schedulers may send by the embedded broker
 
     import_app(app, pythonpath)
-    entry = next(each for each in app if ":" in each)
+    entry = celery_entries(app)[0]
     found = _loaded(entry)
     scheduler = scheduler or _own_class(found)
     if scheduler is not None:

@@ -94,6 +94,11 @@ class Project(Table):
     """Folder for sockets, logs and the embedded broker, relative to the file; made with mode 0700.
     One that is there already keeps its mode, and has to be writable for its owner only."""
 
+    @property
+    def has_celery_app(self) -> bool:
+        """As launch_specs.celery_entries, which the checks need not load."""
+        return any(":" in entry for entry in self.app)
+
 
 class Broker(Table):
     """Where messages wait."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fleet.config.model import Schedule
-from fleet.export.facts import Facts, has_celery_app, slug
+from fleet.export.facts import Facts, slug
 from fleet.export.problem import Problem
 
 _FIELD = re.compile(r"[0-9a-z*/,\-]+", re.IGNORECASE)
@@ -58,7 +58,7 @@ def cron_problems(facts: Facts) -> Iterator[Problem]:
                 "rename one of them: only small letters, digits and dashes count",
             )
         seen.setdefault(name, schedule.called)
-    if has_celery_app(facts.fleet) and facts.fleet.project.beat:
+    if facts.fleet.project.has_celery_app and facts.fleet.project.beat:
         yield Problem(
             ("fleet", "app"),
             "what `beat_schedule` of the Celery app says is known to the app alone: no CronJob is made of it",

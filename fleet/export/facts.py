@@ -237,13 +237,11 @@ def _of_group(name: str, group: WorkerGroup) -> Iterator[Problem]:
         )
 
 
-def has_celery_app(fleet: Fleet) -> bool:
-    return any(":" in entry for entry in fleet.project.app)
-
-
 def sends_by_clock(fleet: Fleet) -> bool:
     """Whether there may be something to schedule: of a Celery app only the app itself knows."""
-    return any(each.enabled for each in fleet.schedules) or (has_celery_app(fleet) and fleet.project.beat)
+    return any(each.enabled for each in fleet.schedules) or (
+        fleet.project.has_celery_app and fleet.project.beat
+    )
 
 
 def sent_by_nobody(fleet: Fleet) -> Iterator[Problem]:

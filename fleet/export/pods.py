@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fleet.export.facts import APP, PORT, Facts, Unit, has_celery_app, mebibytes, sends_by_clock
+from fleet.export.facts import APP, PORT, Facts, Unit, mebibytes, sends_by_clock
 
 NAME = "app.kubernetes.io/name"
 
@@ -110,7 +110,7 @@ def _view_command(facts: Facts) -> list[str]:
 
 def _view_resources(facts: Facts) -> dict[str, Any]:
     """More where it loads the app: a Celery app knows its schedules itself."""
-    if view_sends(facts) and facts.fleet.project.beat and has_celery_app(facts.fleet):
+    if view_sends(facts) and facts.fleet.project.beat and facts.fleet.project.has_celery_app:
         least, most = 256, max(512, mebibytes(facts.options.memory or 0))
     elif view_sends(facts):
         least, most = 128, 256

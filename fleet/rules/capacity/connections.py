@@ -162,8 +162,7 @@ def _prioritised(fleet: Fleet) -> set[str]:
 
 def _of_scheduler(fleet: Fleet) -> int:
     """The messages, and the orders; 0 without one."""
-    is_celery = any(":" in entry for entry in fleet.project.app)
-    if not fleet.schedules and not (is_celery and fleet.project.beat):
+    if not fleet.schedules and not (fleet.project.has_celery_app and fleet.project.beat):
         return 0
     return 1 if broker_kind(fleet) == AMQP else 3
 

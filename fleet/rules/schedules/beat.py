@@ -46,7 +46,7 @@ def beat_without_effect(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
             related=(Mark(("fleet", "beat"), "said here"),),
             help="remove one of the two",
         )
-    elif not any(":" in entry for entry in project.app):
+    elif not project.has_celery_app:
         yield Finding(
             path,
             f"{project.beat_scheduler} does not run: `app` names no Celery app",
