@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.chaos.messages import Work
-from tests.chaos.processes import Process, below, kill, processes
+from tests.chaos.processes import Process, kill, kill_family, processes
 from tests.chaos.schedule import Fault
 from tests.support import ROOT, alone, eventually, unique
 
@@ -100,9 +100,7 @@ class CeleryUnderFire:
 
         there = eventually(candidates, within=60, message=f"a {fault.kind} to kill")
         victim = there[int(fault.pick * len(there))]
-        family = below(victim, self.processes())
-        kill(victim)
-        return frozenset(family)
+        return frozenset(kill_family(victim, self.processes))
 
     def tend(self) -> None:
         """Start again what has ended, however it ended; what it left behind ends with it."""

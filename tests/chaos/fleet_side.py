@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.chaos.brokers import BrokerUnderFire
 from tests.chaos.messages import Work
 from tests.chaos.names import QUEUE
-from tests.chaos.processes import Process, below, kill, processes
+from tests.chaos.processes import Process, kill, kill_family, processes
 from tests.chaos.schedule import Fault
 from tests.chaos.setups import PLAIN, Setup
 from tests.running import RunningFleet
@@ -172,9 +172,7 @@ class FleetUnderFire:
 
         there = eventually(candidates, within=60, message=f"a {fault.kind} to kill")
         victim = there[int(fault.pick * len(there))]
-        family = below(victim.pid, self.processes())
-        kill(victim.pid)
-        return frozenset(family)
+        return frozenset(kill_family(victim.pid, self.processes))
 
     def _save(self, text: str) -> None:
         """As editors do: another file takes the name."""

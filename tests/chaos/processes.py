@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,5 +67,27 @@ def below(pid: int, among: Iterable[Process]) -> set[int]:
 
 
 def kill(pid: int) -> None:
+    _signal(pid, signal.SIGKILL)
+
+
+def kill_family(pid: int, look: Callable[[], list[Process]]) -> set[int]:
+    """Kill it; return it and all that descended from it. `look` finds the processes.
+
+    They stand still meanwhile: one that was forked after the look would die unseen.
+    """
+    stopped: set[int] = set()
+    family = {pid}
+    while new := family - stopped:
+        for each in new:
+            _signal(each, signal.SIGSTOP)
+        stopped |= new
+        family |= below(pid, look())
+    kill(pid)
+    for each in family - {pid}:
+        _signal(each, signal.SIGCONT)
+    return family
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
