@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import time
 from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from fleet.statedir import StateDir
 
 _WAIT_SECONDS = 60.0
+# A disk that is full, files that are all in use: not the file's mistake, and whoever starts fleet may try again.
+_PASSES_BY_ITSELF = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EINTR)
 
 
 @click.command(short_help="Run the fleet, and follow every edit of its file.")
@@ -155,6 +158,9 @@ def _take_lock(state: StateDir) -> int:
             Exit.ALREADY_RUNNING,
         ) from None
     except OSError as error:
+        passes = error.errno in _PASSES_BY_ITSELF
+        advice = "; [fleet] state_dir names another" if error.errno and not passes else ""
         raise Failure(
-            f"can't use the state directory {state.root}: {reason_of(error)}", Exit.FINDINGS
+            f"can't use the state directory {state.root}: {reason_of(error)}{advice}",
+            Exit.FINDINGS if passes else Exit.BAD_CONFIG,
         ) from None

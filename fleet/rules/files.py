@@ -12,6 +12,9 @@ from fleet.working_folder import expanded
 
 # World-writable by their purpose, wherever the check runs.
 _TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108
+# The kernel's: what is in them is no file of anybody's, or gone with the next boot.
+_KERNELS = ("/proc", "/sys", "/dev")
+_LONGEST_NAME = 255  # bytes, on every file system in use
 # Mounted by container runtimes, 0444 for whoever is inside: the container is the wall.
 _MOUNTED_SECRETS = ("/run/secrets", "/var/run/secrets")
 
@@ -56,14 +59,31 @@ def open_to_all(path: Path, *, inside: Path) -> Path | None:
 
     `inside` itself is not looked at: whoever can write there can also rewrite the file.
     """
-    for folder in path.parents:
+    for folder in () if path == inside else path.parents:
         if folder == inside or inside in folder.parents:
             return None
         if str(folder) in _TEMPORARY:
             return folder
         mode = _mode(folder)
         if mode is not None:
-            return folder if mode & stat.S_IWOTH else None
+            return folder if stat.S_ISDIR(mode) and mode & stat.S_IWOTH else None
+    return None
+
+
+def why_no_folder(path: Path) -> str | None:
+    """Why `path` (absolute) is no folder and never will be, whoever makes it; None if nothing is in its way."""
+    if any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts):
+        return f"no file can have a name of more than {_LONGEST_NAME} bytes"
+    for place in (path, *path.parents):
+        if str(place) == "/dev/shm":  # noqa: S108
+            break
+        if str(place) in _KERNELS:
+            return f"{place} is the kernel's"
+        mode = _mode(place)
+        if mode is not None and not stat.S_ISDIR(mode):
+            return f"{place} is no folder but a file"
+        if mode is None and place.is_symlink():
+            return f"{place} is a link to {place.readlink()}, which is not there"
     return None
 
 

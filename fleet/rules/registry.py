@@ -35,7 +35,7 @@ SUBJECTS = {
     "capacity": ("cpus", "threads", "memory", "connections"),
     "reliability": ("limits", "prefetch", "losses", "retries", "values"),
     "security": ("secrets", "messages", "exposure", "users"),
-    "operations": ("rollouts", "replicas", "project", "files", "texts", "privileges"),
+    "operations": ("rollouts", "replicas", "project", "files", "state_dir", "texts", "privileges"),
     "schedules": ("times", "sending", "beat"),
     "broker": ("urls", "files"),
 }

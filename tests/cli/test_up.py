@@ -66,6 +66,35 @@ def test_a_state_dir_that_everybody_may_write_into_is_left_as_it_is(project: Pro
     assert not list(shared.iterdir())
 
 
+@pytest.mark.parametrize("state_dir", ["in_the_way", "in_the_way/below", "/proc/fleet", "nowhere"])
+def test_a_state_dir_that_no_folder_can_be_is_a_mistake_of_the_file(project: Project, state_dir: str) -> None:
+    (project.folder / "in_the_way").touch()
+    (project.folder / "nowhere").symlink_to("missing")
+    file = project.folder / "fleet.toml"
+    file.write_text(file.read_text().replace("[fleet]\n", f'[fleet]\nstate_dir = "{state_dir}"\n', 1))
+    for arguments in ((), ("--detach",)):
+        refused = project.run("up", *arguments)
+        assert refused.returncode == 78
+        assert "error[FLT723]: `state_dir` can't be made" in refused.stderr
+        assert "Traceback" not in refused.stderr
+
+
+def test_a_state_dir_that_this_user_may_not_use_is_one_too(project: Project) -> None:
+    state = project.folder / "locked" / "state"
+    state.mkdir(parents=True)
+    if os.getuid() == 0:  # whom no mode keeps out
+        os.chown(state, 65534, 65534)
+    else:
+        state.rmdir()
+        state.parent.chmod(0o555)
+    file = project.folder / "fleet.toml"
+    file.write_text(file.read_text().replace("[fleet]\n", f'[fleet]\nstate_dir = "{state}"\n', 1))
+    refused = project.run("up", "--detach")
+    assert refused.returncode == 78
+    assert f"can't use the state directory {state}: " in refused.stderr
+    assert "belongs to uid 65534" in refused.stderr or "[fleet] state_dir names another" in refused.stderr
+
+
 def test_no_file_is_a_usage_error(project: Project) -> None:
     (project.folder / "fleet.toml").unlink()
     refused = project.run("up", "-f", "fleet.toml")

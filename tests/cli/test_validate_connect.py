@@ -136,7 +136,6 @@ def test_connect_tells_of_missing_room_and_permissions(vhost: str, file: Path) -
         ("amqp://guest:guest@127.0.0.1:5672/no-such-vhost", "vhost no-such-vhost not found"),
         ("amqp://guest:guest@127.0.0.1:1//", "refused"),
         ("redis://127.0.0.1:1/0", "refused"),
-        ("sqlite:////dev/null/x/broker.db", "not a folder"),
     ],
 )
 def test_connect_says_why_a_broker_can_not_be_reached(url: str, said: str, file: Path, amqp_url: str) -> None:
@@ -239,3 +238,28 @@ def test_an_embedded_broker_in_use_is_left_as_it_is(file: Path, tmp_path: Path) 
     before = state()
     assert connect(file, "sqlite:///broker.db", '[queues."q"]\n').code == 0
     assert state() == before
+
+
+def test_an_embedded_broker_in_folders_that_nobody_makes(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a variable names the file, so that the file's own checks leave it alone."""
+    monkeypatch.setenv("BROKER_FILE", "nope/deeper/broker.db")
+    outcome = connect(file, "sqlite:///${BROKER_FILE}", '[queues."q"]\n')
+    assert outcome.code == 1
+    assert f"it can't be made: there is no folder {file.parent / 'nope'}" in outcome.out
+    for url, words in (
+        ("sqlite:///nope/deeper/broker.db", "warning[FLT901] there is no folder"),
+        ("sqlite:///fleet.toml/broker.db", "error[FLT901] the embedded broker's file can't be made there"),
+        ("sqlite:////proc/fleet/broker.db", "error[FLT901] the embedded broker's file can't be made there"),
+        ("sqlite:///.", "is a folder: the embedded broker is a file"),
+    ):
+        outcome = connect(file, url, '[queues."q"]\n')
+        assert words in outcome.out
+        assert "FLT705" not in outcome.out, "said once"
+
+
+def test_the_default_broker_is_no_question_before_the_first_up(file: Path) -> None:
+    connect(file, "sqlite:///broker.db", '[queues."q"]\n')
+    file.write_text(file.read_text().replace("url = 'sqlite:///broker.db'", ""))
+    outcome = fleet("validate", file, "--connect")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.rstrip().endswith("the embedded broker is made by `fleet up`")

@@ -27,7 +27,10 @@ def preflight_sqlite(broker: BrokerSpec) -> Preflight:
 
 def _may_make(path: Path) -> None:
     """fleet makes the file and the last folder of its path."""
-    present = next(folder for folder in path.absolute().parents if folder.exists())
+    last = path.absolute().parent
+    present = last if last.exists() else last.parent
+    if not present.exists():
+        raise _unusable(path, f"it can't be made: there is no folder {present}")
     if not present.is_dir() or not os.access(present, os.W_OK | os.X_OK):
         raise _unusable(path, f"it can't be made: {present} is not a folder that this user may write in")
 

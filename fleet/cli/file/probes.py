@@ -65,7 +65,7 @@ class Questions:
         """Raises Unreadable when the file names another one that can't be read."""
         if self._app:
             yield from self._ask_app(fleet)
-        if self._broker and not _is_bad_url(fleet):
+        if self._broker and _is_askable(fleet):
             yield from self._ask_broker(fleet)
         if self._measured is not None:
             yield from self._measured(fleet)
@@ -81,11 +81,13 @@ class Questions:
         from fleet.rules.app import AppFailure
         from fleet.rules.consumption_facts import count
 
+        if self._broker and _is_yet_to_be_made(fleet):
+            yield "the embedded broker is made by `fleet up`"
         if self._app and not isinstance(inventory := self._inventory(fleet), AppFailure):
             yield f"{count(len(inventory.tasks), 'task')} of the app, each consumed"
         if (
             self._broker
-            and not _is_bad_url(fleet)
+            and _is_askable(fleet)
             and not isinstance(found := self._preflight(fleet), _Unreachable)
         ):
             # Nothing is declared there: what no queue of the same name has shown is not known.
@@ -153,13 +155,24 @@ class _Unreachable:
     refused: bool = True
 
 
-def _is_bad_url(fleet: Fleet) -> bool:
-    """Whether other checks have said so (FLT901 to FLT903): nobody can be asked."""
+def _is_askable(fleet: Fleet) -> bool:
+    """Not where other checks have said that nobody can be asked (FLT723, FLT901 to FLT903), nor where `fleet up` makes
+    the state directory and the broker in it.
+    """
     from fleet.broker_url.mistakes import mistakes
     from fleet.config.resolve import broker
+    from fleet.rules.broker.urls import no_place_for_file
 
+    if _is_yet_to_be_made(fleet) or any(no_place_for_file(fleet)):
+        return False
     spec = broker(fleet)
-    return any(not mistake.harmless for mistake in mistakes(spec.url, spec.transport_options))
+    return all(mistake.harmless for mistake in mistakes(spec.url, spec.transport_options))
+
+
+def _is_yet_to_be_made(fleet: Fleet) -> bool:
+    from fleet.config.resolve import state_dir
+
+    return fleet.broker.url is None and not fleet.broker.url_file and not state_dir(fleet).root.is_dir()
 
 
 def _preflight(

@@ -9,7 +9,7 @@ from fleet.config.model import Fleet
 from fleet.diagnostics import Severity
 from fleet.machine import Machine
 from fleet.rules.brokers import embedded_file, is_decided_here, together, url_to_use
-from fleet.rules.files import is_folder
+from fleet.rules.files import is_folder, why_no_folder
 from fleet.rules.finding import Finding, KeyPath, Part
 from fleet.rules.registry import rule
 
@@ -39,7 +39,7 @@ def unusable_broker_url(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
         url = "${BROKER_URL}"
     """
     yield from _found(fleet, "url")
-    yield from _folder_missing(fleet)
+    yield from no_place_for_file(fleet)
     if (name := _of_one_process(fleet.broker.url or "")) is not None:
         yield Finding(
             ("broker", "url"),
@@ -48,11 +48,32 @@ def unusable_broker_url(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
         )
 
 
-def _folder_missing(fleet: Fleet) -> Iterator[Finding]:
+def no_place_for_file(fleet: Fleet) -> Iterator[Finding]:
+    """Where an embedded broker's file that the URL names can't be."""
     file = embedded_file(fleet) if fleet.broker.url else None
-    if file is not None and fleet.folder.is_dir() and not is_folder(folder := file.parent.parent):
+    if (
+        file is None
+        or "\0" in str(file)
+        or not fleet.folder.is_dir()
+        or _of_one_process(fleet.broker.url or "")
+    ):
+        return
+    path: KeyPath = ("broker", "url")
+    if is_folder(file):
         yield Finding(
-            ("broker", "url"),
+            path,
+            f"{file} is a folder: the embedded broker is a file",
+            help="name a file in it, such as broker.db",
+        )
+    elif (why := why_no_folder(file.parent)) is not None:
+        yield Finding(
+            path,
+            f"the embedded broker's file can't be made there: {why}",
+            help="correct the path: sqlite:/// begins at fleet.toml's folder, sqlite://// at the root",
+        )
+    elif not is_folder(folder := file.parent.parent):
+        yield Finding(
+            path,
             f"there is no folder {folder} here, and fleet makes only the last one of a path",
             help="create it on the fleet's machine, or correct the path: sqlite:/// begins at fleet.toml's folder, "
             "sqlite://// at the root",

@@ -65,7 +65,7 @@ def _open_state_dir(fleet: Fleet) -> Iterator[Finding]:
             "not start in this one",
             help=f"{own}; fleet makes it for itself alone",
         )
-    elif folder := open_to_all(state, inside=fleet.folder):
+    elif fleet.project.state_dir.strip() and (folder := open_to_all(state, inside=fleet.folder)):
         yield Finding(
             path,
             f"anybody may write into {folder}, where state_dir is made: others can take its place, and the "
