@@ -51,6 +51,9 @@ def list_schedules(*, file: Path | None, env: str | None, as_json: bool) -> int:
         click.echo("\n".join(as_table(found["schedules"], time.time())))
         if not found["running"]:
             click.echo("the fleet is not running: last runs are not known here", err=True)
+        elif (scheduler := found["scheduler"]) and not scheduler["leads"] and scheduler["pid"]:
+            why = scheduler["error"] or "another host's scheduler sends them, and knows the last runs"
+            click.echo(f"this host's scheduler sends nothing: {visible(why)}", err=True)
     return Exit.OK
 
 

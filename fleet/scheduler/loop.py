@@ -86,6 +86,7 @@ class Scheduler:
         self.leads = False
         self._book.connect()
         self._take_lead()
+        self._known.changed()  # also if another scheduler leads: the file may tell of an outage, or of one that is dead
 
     def adopt(self, plan: Plan) -> None:
         """Go by these schedules from now on; what has not changed goes on as if nothing had happened."""

@@ -130,6 +130,64 @@ def test_two_views_send_each_run_once_whatever_dies(short_folder: Path, redis_ur
         forget_redis_keys(redis_url, f"pod-{short_folder.name}")
 
 
+def test_on_rabbitmq_one_of_two_views_sends_and_the_other_goes_on_where_it_dies(
+    short_folder: Path, amqp_url: str
+) -> None:
+    there, broker = pod(short_folder, amqp_url), Broker("amqp", amqp_url)
+    path = short_folder / "fleet.toml"
+    text = path.read_text().replace('name = "pod"', f'name = "{broker.token}"')
+    path.write_text(
+        text.replace(f"pod-{short_folder.name}", broker.queue("work"))
+        + TICK.format(held=broker.queue("held"))
+    )
+    try:
+        with view(there) as one:
+            eventually(lambda: clock(one), within=30)
+            with view(there) as two:
+                ports = (one, two)
+                eventually(lambda: waits(two), within=30, message="the second has a scheduler, which waits")
+                for _ in range(3):
+                    leads = eventually(lambda: settled(ports), within=60)
+                    before = clock(leads)
+                    os.kill(before["scheduler"]["pid"], signal.SIGKILL)
+                    eventually(lambda b=before: went_on(leader(ports), b), within=60)  # type: ignore[misc]
+            eventually(lambda: clock(one), within=60, message="the first goes on alone")
+        assert_each_once(broker.token, sent(broker, short_folder), never_doubled=False)
+    finally:
+        broker.clean()
+
+
+def state(port: int) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(told(port, "/v1/schedules"))
+    return found
+
+
+def waits(port: int) -> bool:
+    scheduler = state(port)["scheduler"]
+    return scheduler["pid"] is not None and not scheduler["leads"]
+
+
+def leader(ports: tuple[int, ...]) -> int:
+    found = [port for port in ports if state(port)["scheduler"]["leads"]]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def settled(ports: tuple[int, ...]) -> int:
+    """The one that sends, once the other waits again."""
+    leads = leader(ports)
+    assert all(waits(port) for port in ports if port != leads)
+    return leads
+
+
+def went_on(port: int, before: dict[str, Any]) -> bool:
+    now = clock(port)
+    return bool(
+        now["scheduler"]["pid"] != before["scheduler"]["pid"]
+        and now["schedules"][0]["last"]["id"] != before["schedules"][0]["last"]["id"]
+    )
+
+
 def test_a_scheduler_does_not_outlive_a_view_that_is_killed(short_folder: Path, redis_url: str) -> None:
     there, broker = pod(short_folder, redis_url), Broker("redis", redis_url)
     path = short_folder / "fleet.toml"

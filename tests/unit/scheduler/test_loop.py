@@ -53,7 +53,7 @@ class MemoryBook:
     def now(self) -> int:
         return self.time
 
-    def notes(self) -> dict[str, str]:
+    def notes(self) -> dict[str, str] | None:
         return dict(self.kept)
 
     def enter(self, entries: Sequence[Entry]) -> list[Written]:
@@ -251,3 +251,20 @@ def test_the_file_of_what_is_known_is_written_when_something_changes(tmp_path: P
     assert known["schedules"]["hourly"]["next"] == NOW + HOUR
     assert (tmp_path / "known.json").stat().st_mode & 0o777 == 0o600
     assert ALIVE not in known["schedules"]
+
+
+class HeldBook(MemoryBook):
+    """Another scheduler has the schedules, as RabbitMQ lets one have them."""
+
+    def notes(self) -> None:
+        return None
+
+
+def test_a_scheduler_that_waits_for_another_one_tells_so_at_once(tmp_path: Path) -> None:
+    """The file may have been written by one that led, and was killed; or in an outage that is over."""
+    (tmp_path / "known.json").write_text('{"leads": true, "error": "the broker is away"}')
+    scheduler = running(HeldBook(), tmp_path, hourly())
+    scheduler.step(-1)
+    scheduler.tell()
+    known = json.loads((tmp_path / "known.json").read_text())
+    assert (known["leads"], known["error"]) == (False, None)
