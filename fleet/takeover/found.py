@@ -34,7 +34,7 @@ class FoundCommand:
 
 
 class FoundSchedule(NamedTuple):
-    """A line of a crontab. `task` is what it is called until somebody names the real one."""
+    """A line of a crontab. `task` is what it calls, else a name until somebody knows the real one."""
 
     name: str
     cron: str
@@ -42,10 +42,11 @@ class FoundSchedule(NamedTuple):
     where: str
     jitter: str = ""
     overlap: str = ""
+    called: str = ""
 
     @property
     def task(self) -> str:
-        return f"tasks.{self.name}".replace("-", "_")
+        return self.called or f"tasks.{self.name}".replace("-", "_")
 
 
 @dataclass

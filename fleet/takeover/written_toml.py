@@ -53,7 +53,11 @@ def _lines(sheet: Sheet) -> Iterator[str]:
 def _schedule(found: FoundSchedule, queue: str) -> Iterator[str]:
     yield f"[[schedules]]  # {one_line(found.where)}"
     yield _line("name", found.name, "by its command")
-    yield _line("task", found.task, "DECIDE: a task that does what the command did")
+    yield _line(
+        "task",
+        found.task,
+        "of `celery call`" if found.called else "DECIDE: a task that does what the command did",
+    )
     yield _line("cron", found.cron, "as it was there")
     yield _line("queue", queue, "of the first group")
     if found.timezone:

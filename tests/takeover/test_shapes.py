@@ -14,6 +14,7 @@ SHAPES = Path(__file__).parent / "shapes"
 READ = {
     "compose": "docker-compose.yml",
     "crontab": "crontab",
+    "crontab-system": "crontab.txt",
     "kubernetes": "workers.yaml",
     "multi-env": "celeryd",
     "poetry-entrypoint": "entrypoint.sh",
