@@ -34,6 +34,7 @@ class RunningFleet:
         self.seen: set[int] = set()
         self.command_prefix: tuple[str, ...] = ()  # what `fleet up` is run by
         self.python = sys.executable
+        self.options: tuple[str, ...] = ()  # of `fleet up`
 
     def __enter__(self) -> RunningFleet:
         self.start()
@@ -45,7 +46,7 @@ class RunningFleet:
     def start(self) -> None:
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [*self.command_prefix, self.python, "-m", "fleet", "up"],
+                [*self.command_prefix, self.python, "-m", "fleet", "up", *self.options],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,

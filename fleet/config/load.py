@@ -81,7 +81,7 @@ def load_to_run(
     machine: Machine | None = None,
 ) -> Loaded:
     """As `load`, of a fleet that is about to run on this machine: what is only too much for its size is no error."""
-    return _as_it_runs(load(path, env=env, environ=environ, machine=machine))
+    return as_it_runs(load(path, env=env, environ=environ, machine=machine))
 
 
 def load_source(
@@ -169,7 +169,7 @@ def _is_wrong(diagnostics: Iterable[Diagnostic]) -> bool:
     return any(each.severity == "error" for each in diagnostics)
 
 
-def _as_it_runs(loaded: Loaded) -> Loaded:
+def as_it_runs(loaded: Loaded) -> Loaded:
     """A fleet of the same file ran yesterday on a machine with more CPUs: slower is better than not at all.
 
     What [lint] severity calls an error stays one.

@@ -49,6 +49,7 @@ class ActionRoutes:
             *(post(f"/api/commands/{verb}", partial(self._command, verb)) for verb in COMMANDS),
             *(post(f"/api/schedules/{verb}", partial(self._schedule, verb)) for verb in SCHEDULE_VERBS),
             post("/api/reload", self._reload),
+            post("/api/plan", self._plan),
             post("/api/delayed/cancel", self._cancel),
         ]
 
@@ -115,6 +116,12 @@ class ActionRoutes:
         person = self._access.operator(request)
         await object_of(request)
         return await self._passed_on(person, "/reload", {}, _PATIENCE_SECONDS)
+
+    async def _plan(self, request: Request) -> Response:
+        """Of a draft; a file of the host is not asked for here."""
+        person = self._access.operator(request)
+        asked = {"text": text_of(await object_of(request), "text")}
+        return await self._passed_on(person, "/plan", asked)
 
     async def _cancel(self, request: Request) -> Response:
         person = self._access.operator(request)

@@ -236,6 +236,42 @@ def test_the_rule_that_takes_a_task_is_named(visitor: Browser) -> None:
     visitor.sees('work.fine goes to queue io, by rule 1: task = "*".', "main")
 
 
+def test_a_draft_is_tried_with_its_findings_and_its_plan_and_nothing_is_applied(
+    operator: Browser, fleet: Following
+) -> None:
+    go(operator, "config")
+    text = fleet.file.read_text()
+    operator.fill(
+        "[aria-label=Draft] [name=draft]", text.replace("concurrency = 2", "concurrency = 2\nmax_taks = 9")
+    )
+    operator.click("[aria-label=Draft] button", "Try it")
+    said = operator.sees("max_tasks", "[aria-label='What the draft would do']")
+    assert "max_taks = 9" in said, "the line"
+    operator.fill("[aria-label=Draft] [name=draft]", text.replace("concurrency = 2", "concurrency = 3"))
+    operator.click("[aria-label=Draft] button", "Try it")
+    said = operator.sees("workers.http.concurrency", "[aria-label='What the draft would do']")
+    assert "change http/0" in said
+    operator.fill("[aria-label=Draft] [name=draft]", text.replace('"threads"', '"${HOME}"'))
+    operator.click("[aria-label=Draft] button", "Try it")
+    operator.sees("a draft can't take a variable", "[aria-label='What the draft would do']")
+    assert fleet.group("http")["concurrency"] == 2
+    assert quiet(operator) == []
+
+
+def test_what_the_file_would_change_is_shown_before_it_is_applied(
+    operator: Browser, fleet: Following
+) -> None:
+    go(operator, "config")
+    operator.sees("Nothing: the fleet is as the file says.", "[aria-label='What the file would change now']")
+    before = fleet.file.read_text()
+    # A file with a mistake is not applied, so that there is time to look.
+    fleet.file.write_text(before + "\n[workers.http2]\n")
+    try:
+        operator.sees("http2", "[aria-label='What the file would change now']", within=30)
+    finally:
+        fleet.file.write_text(before)
+
+
 def test_dead_letters_are_retried_edited_and_deleted(operator: Browser, fleet: Following) -> None:
     count = dead(fleet)
     go(operator, "failed")

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fleet.controller.api.preview import Known, draft
+from fleet.controller.api.preview import Known, draft, of_text
 from fleet.controller.api.status import StatusFacts
 from fleet.controller.api.status import status as as_json
 from fleet.controller.observed.schedules import read_known
@@ -15,9 +15,24 @@ from fleet.controller.reconciler import Reconciler
 
 
 async def plan(reconciler: Reconciler, file: Path | None, env: str | None) -> dict[str, Any]:
-    """What `file` (None: ours) would do; read here, where the variables are that it names."""
+    """What `file` (None: ours) would do; read here, where the variables are that it names.
+
+    `env` None: the environment that this fleet runs with.
+    """
+    return await asyncio.to_thread(
+        draft, file or reconciler.file, env or reconciler.declaration.env, await _known(reconciler)
+    )
+
+
+async def plan_of_text(reconciler: Reconciler, text: str) -> dict[str, Any]:
+    """What a pasted draft would do in place of our file."""
+    known = await _known(reconciler)
+    return await asyncio.to_thread(of_text, text, reconciler.file, reconciler.declaration.env, known)
+
+
+async def _known(reconciler: Reconciler) -> Known:
     memory, reports = reconciler.memory, dict(reconciler.workers.reports)
-    known = Known(
+    return Known(
         reconciler.declaration.accepted,
         await reconciler.snapshot(),
         memory.revisions,
@@ -25,7 +40,6 @@ async def plan(reconciler: Reconciler, file: Path | None, env: str | None) -> di
         reports,
         reconciler.autoscaler.slots,
     )
-    return await asyncio.to_thread(draft, file or reconciler.file, env, known)
 
 
 async def status(reconciler: Reconciler, *, with_queues: bool = True) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from fleet.controller.autoscale.decision import begin
 from fleet.controller.declared.diff import Difference, of_fleet, of_group
 from fleet.controller.declared.effects import Effect
+from fleet.controller.declared.pasted import read_pasted
 from fleet.controller.declared.reading import read
 from fleet.controller.declared.source_lines import Lines
 from fleet.controller.log.events import iso
@@ -51,6 +52,17 @@ def draft(file: Path, env: str | None, known: Known) -> dict[str, Any]:
     if reading.accepted is None:
         return {"file": str(file), "diagnostics": list(reading.problems)}
     return compose(file, reading.accepted, known, Lines.of(file, env))
+
+
+def of_text(text: str, file: Path, env: str | None, known: Known) -> dict[str, Any]:
+    """The plan of a draft that is pasted, in place of `file`; with all its findings in `diagnostics`."""
+    from fleet.config.spans import scan
+
+    pasted = read_pasted(text, file, env)
+    said = {"file": str(file), "diagnostics": list(pasted.diagnostics)}
+    if pasted.accepted is None:
+        return said
+    return {**compose(file, pasted.accepted, known, Lines(scan(text), env)), **said}
 
 
 def compose(file: Path, after: FleetState, known: Known, lines: Lines) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The HTTP API on a Unix socket: what the CLI asks of a running controller. Errors are JSON too.
 
-GET /status · GET /plan?file=…&env=… · POST /reload (NDJSON until the rollout has ended)
+GET /status · GET /plan?file=…&env=… · POST /plan {"text"} · POST /reload (NDJSON until the rollout has ended)
 GET /events?after=SEQUENCE (endless NDJSON)
 POST /commands/VERB with a JSON object of arguments (commands.py; "restart" answers like reload)
 POST /send with a JSON object (send.py)
@@ -55,13 +55,6 @@ def application(reconciler: Reconciler) -> Starlette:
         if answer is None:
             raise HTTPException(503, "the controller has no valid configuration yet")
         return JSONResponse(answer)
-
-    async def plan(request: Request) -> Response:
-        query = request.query_params
-        file = Path(query["file"]) if "file" in query else None
-        if file is not None and "\0" in str(file):
-            raise HTTPException(400, "file: no path holds a NUL")
-        return JSONResponse(await answers.plan(reconciler, file, query.get("env")))
 
     async def start_reload(request: Request) -> Response:
         return _lines(reload(reconciler, command_of(request, "reload", {})))
@@ -118,7 +111,7 @@ def application(reconciler: Reconciler) -> Starlette:
     return Starlette(
         routes=[
             Route("/status", status),
-            Route("/plan", plan),
+            *_plans(reconciler),
             Route("/reload", start_reload, methods=["POST"]),
             Route("/events", events),
             Route("/commands/{verb}", command, methods=["POST"]),
@@ -129,6 +122,23 @@ def application(reconciler: Reconciler) -> Starlette:
         ],
         exception_handlers={HTTPException: _http_error, Exception: _internal_error},
     )
+
+
+def _plans(reconciler: Reconciler) -> list[Route]:
+    async def plan(request: Request) -> Response:
+        query = request.query_params
+        file = Path(query["file"]) if "file" in query else None
+        if file is not None and "\0" in str(file):
+            raise HTTPException(400, "file: no path holds a NUL")
+        return JSONResponse(await answers.plan(reconciler, file, query.get("env")))
+
+    async def plan_of_text(request: Request) -> Response:
+        text = (await _object_of(request)).get("text")
+        if not isinstance(text, str):
+            raise HTTPException(400, "text: expected that of a fleet.toml")
+        return JSONResponse(await answers.plan_of_text(reconciler, text))
+
+    return [Route("/plan", plan), Route("/plan", plan_of_text, methods=["POST"])]
 
 
 async def _object_of(request: Request) -> dict[str, Any]:

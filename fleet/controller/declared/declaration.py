@@ -36,7 +36,7 @@ class Declaration:
         self.fingerprint = ""
         self.remarks: tuple[dict[str, Any], ...] = ()  # what is too much for this machine
         self._file = file
-        self._env = env
+        self.env = env
         self._log = log
         self._write_down = write_down
         self._files: tuple[Path, ...] = (file,)
@@ -65,7 +65,7 @@ class Declaration:
         async with self._lock:
             if not force and await asyncio.to_thread(digest_of, self._files) == self._digest:
                 return self._verdict
-            reading = await asyncio.to_thread(read, self._file, self._env)
+            reading = await asyncio.to_thread(read, self._file, self.env)
             self._digest, self._files = reading.digest, reading.files
             self._verdict = await self._judge(reading)
             return self._verdict

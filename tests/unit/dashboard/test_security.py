@@ -61,6 +61,8 @@ def test_without_a_token_nobody_looks_where_others_may_ask(
         ("vic", "/api/dead/jobs", {"verb": "delete", "most": 1}, 403),
         ("vic", "/api/dead/jobs", {"verb": "count"}, 403),  # it would keep others from theirs
         ("vic", "/api/dead/reveal", {"id": "1"}, 403),
+        ("vic", "/api/plan", {"text": ""}, 403),  # it is checked where the fleet's variables are
+        ("ann", "/api/plan", {"text": ""}, 502),
         ("vic", "/api/logs", None, 200),
         ("prom", "/api/logs", None, 403),
         ("prom", "/api/commands/pause", {"group": "web"}, 403),
