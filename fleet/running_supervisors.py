@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _MODULE = "fleet.supervisor"
+_MODULE_WORD = _MODULE.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,13 @@ def running_supervisors() -> Iterator[RunningSupervisor]:
 def supervisor_of(pid: int) -> RunningSupervisor | None:
     """None when that process is no supervisor, or somebody else's."""
     with suppress(OSError, ValueError, LookupError, TypeError):
-        uid = Path(f"/proc/{pid}").stat().st_uid
-        if os.geteuid() not in (0, uid):
+        # Every command looks at every process: no Path is made for the many that are nobody's supervisor.
+        with open(f"/proc/{pid}/cmdline", "rb", buffering=0) as file:  # noqa: PTH123
+            words = file.read().split(b"\0")
+        if _MODULE_WORD not in words[:6]:
             return None
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        if _MODULE.encode() not in words[:6]:
+        uid = os.stat(f"/proc/{pid}").st_uid  # noqa: PTH116
+        if os.geteuid() not in (0, uid):
             return None
         return _parsed(pid, uid, [os.fsdecode(word) for word in words])
     return None

@@ -7,10 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from fleet.broker_url import redis_options
 from fleet.broker_url.masking import FOREIGN_REFERENCE, bare_reference, mask_url
 from fleet.broker_url.mistake import Kind, Mistake, meant, nearest, shown
-from fleet.broker_url.options import of_options
 from fleet.broker_url.parts import SCHEMES, SOCKETS, Parts, alternatives, family, is_port, split
 
 __all__ = ["Kind", "Mistake", "mistakes"]
@@ -78,7 +76,9 @@ def mistakes(url: str, options: Mapping[str, Any] | None = None) -> Iterator[Mis
     yield from _mixed(urls)
     for each in urls:
         yield from _of_one(each)
-    if options is not None:
+    if options:
+        from fleet.broker_url.options import of_options
+
         yield from of_options(url, options)
 
 
@@ -236,6 +236,8 @@ def _of_redis(parts: Parts) -> Iterator[Mistake]:
 
 
 def _of_parameter(name: str, value: str, where: str) -> Iterator[Mistake]:
+    from fleet.broker_url import redis_options
+
     if name not in redis_options.PARAMETERS:
         # What has no value may be half of a password.
         text = f"Redis' client knows no parameter `{shown(name) if value else '…'}`"

@@ -6,10 +6,10 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from string import ascii_lowercase
 
 _TOKEN = re.compile(r"\[!?\]?[^\]]*\]|.", re.DOTALL)
 _WILD = re.compile(r"[*?[]")
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def covers(general: str, special: str) -> bool:
@@ -91,5 +91,5 @@ def _steps(left: list[str], right: list[str]) -> Iterator[tuple[int, int, str]]:
 
 def _letter(one: str, other: str) -> str | None:
     """A letter that both pieces match."""
-    likely = [piece for piece in (one, other) if len(piece) == 1 and piece != "?"] or ascii_lowercase
+    likely = [piece for piece in (one, other) if len(piece) == 1 and piece != "?"] or _LETTERS
     return next((c for c in likely if fnmatchcase(c, one) and fnmatchcase(c, other)), None)

@@ -63,7 +63,7 @@ class Rule(NamedTuple):
     code: str
     name: str
     severity: Severity
-    explanation: str
+    docstring: str
     subject: str
     fix: FixKind | None = None
     check: Check | None = None
@@ -73,6 +73,11 @@ class Rule(NamedTuple):
     sized: bool = False
     needed: bool = False
     singly: bool = False
+
+    @property
+    def explanation(self) -> str:
+        """What the check says of itself, without its indent: made when asked, as few runs show one of the many."""
+        return inspect.cleandoc(self.docstring)
 
     @property
     def always_counts(self) -> bool:
@@ -108,7 +113,7 @@ def rule(
             code,
             name,
             severity,
-            _explanation(code, function),
+            _docstring(code, function),
             _subject(code),
             fix,
             check,
@@ -134,7 +139,7 @@ def found_by_loader(
         def word(*args: P.args, **kwargs: P.kwargs) -> Finding:
             return function(*args, **kwargs)._replace(code=code)
 
-        _add(Rule(code, name, severity, _explanation(code, function), _subject(code), fix))
+        _add(Rule(code, name, severity, _docstring(code, function), _subject(code), fix))
         return word
 
     return register
@@ -151,8 +156,8 @@ def on_request(
             for finding in function(*args, **kwargs):
                 yield finding._replace(code=code)
 
-        explanation = _explanation(code, function)
-        _add(Rule(code, name, severity, explanation, _subject(code), fix, on_request=True))
+        docstring = _docstring(code, function)
+        _add(Rule(code, name, severity, docstring, _subject(code), fix, on_request=True))
         return check
 
     return register
@@ -189,14 +194,13 @@ def _add(entry: Rule) -> None:
     _RULES[entry.code] = entry
 
 
-def _explanation(code: str, function: Callable[..., Any]) -> str:
+def _docstring(code: str, function: Callable[..., Any]) -> str:
     """What `function` says of itself. Raises ValueError: nothing, or the code is another's."""
     if code in _RULES:
         raise ValueError(f"{code} is taken by {_RULES[code].name}")
-    explanation = inspect.getdoc(function)
-    if not explanation:
+    if not function.__doc__:
         raise ValueError(f"{code} has no explanation: write a docstring")
-    return explanation
+    return function.__doc__
 
 
 def _subject(code: str) -> str:

@@ -7,13 +7,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from fleet.cli.exits import Exit
 from fleet.cli.options import Failure
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 Names = Callable[[Path | None, str | None], Sequence[str]]
 """What there is in the fleet of a file and an environment."""
@@ -49,6 +51,8 @@ class Needed(click.Argument):
             raise Failure(self._sentence(names), Exit.USAGE) from None
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
         if self._ending is None:
             return []
         # A file that is wrong or missing completes nothing; what is wrong with it is told by the command itself.

@@ -10,7 +10,7 @@ from fleet.machine import Machine
 from fleet.rules.finding import Finding
 from fleet.rules.registry import rule
 
-_USER = re.compile(r"[A-Za-z_][\w.@\\-]*\$?")
+_USER = r"[A-Za-z_][\w.@\\-]*\$?"
 
 
 @rule("FLT721", "nice-needs-root", "warning", reads=("workers.nice", "all workers.user"))
@@ -70,7 +70,7 @@ def user_is_no_name(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
         user = "shop"
     """
     for name, group in fleet.workers.items():
-        if group.user in (None, "0") or _USER.fullmatch(group.user):
+        if group.user in (None, "0") or re.fullmatch(_USER, group.user):
             continue  # FLT607
         if not group.user.strip() or not group.user.isprintable():
             continue  # FLT714

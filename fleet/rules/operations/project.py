@@ -13,7 +13,7 @@ from fleet.rules.files import absolute, is_file, is_folder
 from fleet.rules.finding import Change, Drop, Finding, KeyPath, Mark
 from fleet.rules.registry import rule
 
-_NO_MODULE = re.compile(r"[/\\\s,;*?(){}\[\]]|\.py$|^\.|\.$|\.\.|^$")
+_NO_MODULE = r"[/\\\s,;*?(){}\[\]]|\.py$|^\.|\.$|\.\.|^$"
 
 
 @rule("FLT710", "app-is-no-module", "error", fix="unsafe", reads=("fleet.app",))
@@ -36,7 +36,7 @@ def app_is_no_module(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     for index, name in enumerate(fleet.project.app):
         module, colon, attribute = name.partition(":")
         is_object = not colon or re.fullmatch(r"[\w.]+", attribute.strip())
-        if is_object and not _NO_MODULE.search(module):
+        if is_object and not re.search(_NO_MODULE, module):
             continue
         several = _modules(name)
         if len(several) > 1:

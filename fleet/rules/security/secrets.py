@@ -12,7 +12,8 @@ from fleet.rules.files import absolute, readable_by_others
 from fleet.rules.finding import Finding, KeyPath
 from fleet.rules.registry import rule
 
-_WORDS = re.compile(
+# Compiled by the first file that has a name to look at.
+_WORDS = (
     r"(?i)(?:^|[_-])(?:\w*passw(?:or)?d|passphrase|pwd|secret|token|credentials?|dsn|connection[_-]?string"
     r"|(?:api|private|access|auth|encryption|signing|license|secret)[_-]?key)(?:$|[_-])"
 )
@@ -76,7 +77,7 @@ def _is_secret(name: str, text: str) -> bool:
         return False
     from fleet.diagnostics.masking import ends_as_secret, is_secret_name
 
-    return ends_as_secret(name) or (bool(_WORDS.search(name)) and is_secret_name(name))
+    return ends_as_secret(name) or (bool(re.search(_WORDS, name)) and is_secret_name(name))
 
 
 def _has_password(text: str) -> bool:
