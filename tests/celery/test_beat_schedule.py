@@ -55,7 +55,7 @@ app.conf.beat_schedule = {
     "routed": {"task": "beat_shop.routed", "schedule": 60, "options": {"countdown": 100}},
     "lazy": {"task": "beat_shop.tick", "schedule": 60, "args": (BeatLazyFunc(fails),)},
     "loop": {"task": "beat_shop.tick", "schedule": schedules.schedule(0)},
-    SOLAR
+    "solar": {"task": "beat_shop.tick", "schedule": schedules.solar("sunset", 52.5, 13.4)},
 }
 """
 
@@ -63,13 +63,7 @@ app.conf.beat_schedule = {
 @pytest.fixture(scope="module")
 def taken(tmp_path_factory: pytest.TempPathFactory) -> BeatSchedule:
     folder = tmp_path_factory.mktemp("beat")
-    try:
-        import ephem  # type: ignore[import-not-found]  # noqa: F401
-    except ImportError:
-        solar = ""
-    else:
-        solar = '"solar": {"task": "beat_shop.tick", "schedule": schedules.solar("sunset", 52.5, 13.4)},'
-    (folder / "beat_shop.py").write_text(APP.replace("SOLAR", solar))
+    (folder / "beat_shop.py").write_text(APP)
     return take(("beat_shop:app",), (str(folder),), None, lambda name, text: said.append((name, text)))
 
 
@@ -146,8 +140,6 @@ def test_a_class_that_fails_is_asked_again_and_said(by_name: dict[str, AppSchedu
 
 
 def test_solar_fires_once_a_day_at_whole_seconds(by_name: dict[str, AppSchedule]) -> None:
-    if "solar" not in by_name:
-        pytest.skip("ephem is not installed: pip install 'celery[solar]'")
     assert moments(by_name["solar"], "2026-06-20T00:00", 3) == ["06-20 21:32", "06-21 21:33", "06-22 21:33"]
     timing = timing_of(by_name["solar"])
     first, second = islice(upcoming(timing, local("2026-06-20T00:00")), 2)

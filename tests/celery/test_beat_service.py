@@ -142,7 +142,6 @@ print(sent[:2], task.total_run_count >= 2, [each["name"] for each in service.sho
 
 
 def test_the_database_scheduler_of_django_sends_what_its_tables_say(tmp_path: Path) -> None:
-    pytest.importorskip("django_celery_beat", reason="pip install django-celery-beat")
     done = subprocess.run(
         [sys.executable, "-c", DJANGO, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
     )
