@@ -14,6 +14,7 @@ from fleet.broker.consumer import BrokerConsumer, Subscription
 from fleet.broker.delivery import BrokerUnavailable, Death, Delivery, Posting, QueueMismatch, Refused
 from fleet.broker.hand_over import HandOver
 from fleet.broker.holding import Holding
+from fleet.broker.put_off import PutOff
 from fleet.broker.reposting import dead_letter, retried, seconds_until_due, shorter_dead_letters
 from fleet.clock import time
 from fleet.protocol.version1 import lifted_headers
@@ -38,15 +39,14 @@ class Link:
         from fleet.broker.open import open_consumer
 
         self._worker = subscription.identity.partition("@")[0]
-        self.reads_version1 = (
-            False  # whether headers are looked for in bodies, as Celery's protocol 1 has them
-        )
-        self.put_aside: Callable[[Delivery, str], None] = lambda _delivery, _why: (
-            None
-        )  # what could not be handed on
+        # Whether headers are looked for in bodies, as Celery's protocol 1 has them, and what is put off is remembered.
+        self.serves_celery = False
+        # What could not be handed on.
+        self.put_aside: Callable[[Delivery, str], None] = lambda _delivery, _why: None
         self._line: BrokerConsumer = open_consumer(subscription)
         self._prefetch = self._told_prefetch = subscription.prefetch
         self._holding = Holding()
+        self._put_off = PutOff()
         self._early: list[tuple[float, Delivery]] = []  # until when (monotonic): the broker can't keep them
         self._dead_letters = {queue.name: queue.dead_letter for queue in subscription.queues}
         self._generation = 0
@@ -87,7 +87,7 @@ class Link:
         return due
 
     def _is_due(self, delivery: Delivery) -> bool:
-        if self.reads_version1 and "task" not in delivery.headers:
+        if self.serves_celery and "task" not in delivery.headers:
             delivery.headers |= lifted_headers(delivery.headers, delivery.body, delivery.content_type)
         delay = seconds_until_due(delivery, time.time())
         if delay > 0 and delivery.generation != self._generation:
@@ -100,6 +100,8 @@ class Link:
         now = time.monotonic()
         try:
             self._line.defer(delivery, seconds)
+            if self.serves_celery:
+                self._put_off.add(delivery, time.time() + seconds, time.time())
         except Refused as error:
             self._holding.note(error, now)
             self._early.append((now + seconds, delivery))
@@ -164,9 +166,9 @@ class Link:
         return len(self._holding)
 
     def delayed(self, limit: int) -> list[Delivery]:
-        """What waits in the broker for its time, where that can be looked at (Redis, SQLite); never to be settled."""
+        """What waits for its time; only what came by this link where the broker can't look. Never to be settled."""
         look = getattr(self._line, "delayed", None)
-        return [] if look is None else look(limit)
+        return self._put_off.look(limit, time.time()) if look is None else look(limit)
 
     def pause(self) -> None:
         """Stop consuming; deliveries already made are returned by the next `wait`. Holds across `connect`."""

@@ -15,11 +15,13 @@ from fleet.celery.policies import own_of
 from fleet.celery.runner import CeleryRunner
 from fleet.celery.stand_in import WorkerStandIn, node_name
 from fleet.celery.tracing import build_tracers
+from fleet.celery.worker_queues import private_queues
 from fleet.launch_specs import celery_entries
 from fleet.worker.app import AppSpec, NativeApp
 from fleet.worker.errors import BootFailed
 from fleet.worker.execution import RunOptions, Target
 from fleet.worker.outcome import Own
+from fleet.worker.private_queues import PrivateQueues
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -74,6 +76,10 @@ class CeleryApp:
     @property
     def owns(self) -> dict[str, Own]:
         return self._native.owns | {name: own_of(task) for name, task in self._app.tasks.items()}
+
+    @property
+    def private_queues(self) -> PrivateQueues:
+        return private_queues(self._app, self._node_name, self._spec.queues)
 
     def soft_error(self, _seconds: float) -> BaseException:
         from celery.exceptions import SoftTimeLimitExceeded

@@ -54,7 +54,8 @@ class ConsumerStandIn:
         state.requests.clear()
         state.reserved_requests.clear()
         state.active_requests.clear()
-        state.scheduled_requests.clear()
+        if hasattr(state, "scheduled_requests"):  # Celery 5.6 has none
+            state.scheduled_requests.clear()
         state.total_count.clear()
         state.total_count.update(snapshot["totals"])
         state.all_total_count[:] = [sum(snapshot["totals"].values())]

@@ -22,7 +22,9 @@ from celery.worker.state import SOFTWARE_INFO
 
 from fleet.celery import native_delays
 from fleet.celery.consumer_stand_in import ConsumerStandIn
+from fleet.celery.redis_broadcasts import RedisBroadcasts
 from fleet.celery.stand_in import WorkerStandIn
+from fleet.celery.worker_queues import is_by_pubsub
 from fleet.worker.app import AppSpec
 from fleet.worker.desk_channel import Channel, Event
 
@@ -50,6 +52,7 @@ class Desk:
         self._dispatcher: Any = None
         self.consumer = ConsumerStandIn(app, node_name, spec, channel)
         stand_in.consumer = self.consumer
+        self._broadcasts = RedisBroadcasts(app, node_name, spec.queues, self._over)
         self._node: Any = app.control.mailbox.Node(
             node_name,
             handlers={**Panel.data, "time_limit": self._time_limit},
@@ -67,6 +70,8 @@ class Desk:
             threading.Thread(
                 target=native_delays.declare, args=delays, name="fleet-delays", daemon=True
             ).start()
+        if self._broadcasts and is_by_pubsub(self._app):
+            threading.Thread(target=self._serve_broadcasts, name="fleet-broadcasts", daemon=True).start()
         try:
             self._serve_events()
         finally:
@@ -104,6 +109,12 @@ class Desk:
         state.revoked_stamps.update(known["stamps"])
         self._keep_connected(self._app.connection_for_read, serve)
 
+    def _serve_broadcasts(self) -> None:
+        def serve(connection: Any) -> None:
+            self._broadcasts.serve(connection, self._drain)
+
+        self._keep_connected(self._app.connection_for_read, serve)
+
     def _drain(self, connection: Any) -> None:
         with contextlib.suppress(socket.timeout, TimeoutError):
             connection.drain_events(timeout=_DRAIN_SECONDS)
@@ -121,7 +132,7 @@ class Desk:
                     serve(connection)
             except Exception as error:  # whatever a transport raises when its broker is away
                 if not self._over.is_set():
-                    _logger.warning("remote control: %r; connecting again in %.1fs", error, pause)
+                    _logger.warning("connection of the desk: %r; connecting again in %.1fs", error, pause)
             self._over.wait(pause)
             pause = min(pause * 2, _AGAIN_MOST_SECONDS)
 

@@ -9,6 +9,8 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
+from kombu.common import Broadcast
+
 from fleet.celery.loading import find_app, load
 
 # Those that fleet takes from its own file, or knows nothing of: see fleet/rules/celery.py.
@@ -17,7 +19,7 @@ _SETTINGS = (
     *("worker_concurrency", "worker_pool", "worker_autoscaler", "worker_max_tasks_per_child"),
     *("worker_max_memory_per_child", "worker_prefetch_multiplier", "worker_consumer", "worker_agent"),
     *("task_always_eager", "broker_heartbeat", "broker_pool_limit", "broker_connection_max_retries"),
-    *("worker_soft_shutdown_timeout", "worker_state_db", "worker_direct"),
+    *("worker_soft_shutdown_timeout", "worker_state_db"),
 )
 
 
@@ -39,10 +41,9 @@ def take(entry: str) -> dict[str, Any]:
 
 def _settings(app: Any) -> dict[str, Any]:
     """By name; "broadcast" are the names of such queues, "beat_loops" entries of beat_schedule with their seconds."""
-    from kombu.common import Broadcast
-
     found = {name: _plain(app.conf[name]) for name in _SETTINGS if _is_set(app, name)}
-    copies = sorted(name for name, queue in app.amqp.queues.items() if isinstance(queue, Broadcast))
+    queues = app.amqp.queues.values()
+    copies = sorted(queue.alias or queue.name for queue in queues if isinstance(queue, Broadcast))
     apart = {"broadcast": copies, "beat_loops": dict(_loops(app.conf.beat_schedule or {}))}
     return {**found, **{name: value for name, value in apart.items() if value}}
 
@@ -75,6 +76,8 @@ def _queue(app: Any, task: Any) -> str | None:
     """By Celery's own router, as a client would send it."""
     options = app.amqp.router.route(dict(task._get_exec_options()), task.name, (), {}, task)
     queue = options.get("queue")
+    if isinstance(queue, Broadcast):
+        return str(queue.alias or queue.name)  # its own name is a new one in each process
     return None if queue is None else str(getattr(queue, "name", queue))
 
 

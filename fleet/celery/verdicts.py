@@ -17,6 +17,7 @@ from fleet.broker.delivery import Delivery
 from fleet.celery import signals
 from fleet.celery.message import Called, request_of
 from fleet.celery.requests import Answer, Message, make_request
+from fleet.celery.stored_success import was_stored
 from fleet.worker import failure
 from fleet.worker.outcome import Outcome, Told, Verdict
 
@@ -31,6 +32,7 @@ _TOLD: dict[str, Told] = {
     states.REJECTED: "rejected",
     states.FAILURE: "failed",
 }
+_HAD_SUCCEEDED = Outcome("told", "it had succeeded", told="succeeded")
 
 
 class Recorder:
@@ -131,8 +133,8 @@ class Recorder:
         if verdict.final:
             return self._lost(task, called, delivery, verdict.reason)
         request, _ = make_request(self._app, task, called, delivery, self._node_name)
-        if request._success_was_stored():
-            return Outcome("told", "it had succeeded", told="succeeded")
+        if was_stored(request):
+            return _HAD_SUCCEEDED
         return Outcome("lost", verdict.reason)
 
     def timed_out(self, task: Any, called: Called, delivery: Delivery, seconds: float) -> Outcome:
@@ -149,6 +151,8 @@ class Recorder:
         from billiard.einfo import ExceptionInfo
 
         request, answer = make_request(self._app, task, called, delivery, self._node_name)
+        if was_stored(request):
+            return _HAD_SUCCEEDED
         try:
             raise WorkerLostError(reason)
         except WorkerLostError:
@@ -157,7 +161,7 @@ class Recorder:
 
     def _record(self, request: Any, task: Any, error: Exception) -> None:
         """A failure, whatever the task says of messages whose process has died."""
-        if request._success_was_stored():
+        if was_stored(request):
             return
         context = request._context
         task.backend.mark_as_failure(request.id, error, request=context, store_result=request.store_errors)

@@ -174,17 +174,16 @@ def _own_consumer(_fleet: Fleet, value: Any) -> Iterator[Finding]:
     )
 
 
-def _not_consumed(what: str, instead: str) -> Callable[[Fleet, Any], Iterator[Finding]]:
-    """Queues that each of Celery's workers makes for itself."""
-
-    def say(_fleet: Fleet, value: Any) -> Iterator[Finding]:
-        if value:
-            names = f" ({', '.join(value)})" if isinstance(value, list) else ""
-            yield Finding(
-                _APP, f"{what}{names}: no worker of this fleet consumes them", help=instead, severity="error"
-            )
-
-    return say
+def _copies(fleet: Fleet, value: Any) -> Iterator[Finding]:
+    """Broadcast queues, of which each worker of a group that names them gets a copy."""
+    named = {queue for group in fleet.workers.values() for queue in group.queues}
+    if missing := [name for name in value if name not in named]:
+        yield Finding(
+            _APP,
+            f"Broadcast queues give each worker a copy ({', '.join(missing)}): no worker of this fleet consumes them",
+            help=f"add [queues.{missing[0]}], and its name to `queues` of each group whose workers are to get a copy",
+            severity="error",
+        )
 
 
 _NAMES = {
@@ -225,13 +224,6 @@ _SAYINGS: Mapping[str, Callable[[Fleet, Any], Iterator[Finding]]] = {
     "worker_state_db": _no_effect("worker_state_db", "revocations are kept in the state directory"),
     "worker_consumer": _own_consumer,
     "worker_agent": _own_consumer,
-    "worker_direct": _not_consumed(
-        "worker_direct gives each worker a queue of its own",
-        "name a queue in fleet.toml for what is sent there",
-    ),
     "beat_loops": _loops,
-    "broadcast": _not_consumed(
-        "Broadcast queues give each worker a copy",
-        "keep a `celery worker` for them, or send to a queue for each group",
-    ),
+    "broadcast": _copies,
 }

@@ -24,6 +24,7 @@ from fleet.worker.errors import BootFailed
 from fleet.worker.execution import Executor, RunOptions, Target
 from fleet.worker.importing import describe, import_app
 from fleet.worker.outcome import Outcome, Own, Policy, default_policy, under
+from fleet.worker.private_queues import NO_PRIVATE_QUEUES, PrivateQueues
 
 if TYPE_CHECKING:
     from fleet.worker.desk_channel import Channel
@@ -71,6 +72,10 @@ class App(Protocol):
     @property
     def owns(self) -> dict[str, Own]:
         """Task name → what the task says of its policy."""
+
+    @property
+    def private_queues(self) -> PrivateQueues:
+        """What this worker is to consume beside, or instead of, queues of its group."""
 
     def soft_error(self, seconds: float) -> BaseException:
         """What is raised in a task at its soft time limit."""
@@ -141,6 +146,10 @@ class NativeApp:
     @property
     def owns(self) -> dict[str, Own]:
         return {name: target.own for name, target in self.targets.items()}
+
+    @property
+    def private_queues(self) -> PrivateQueues:
+        return NO_PRIVATE_QUEUES
 
     def soft_error(self, seconds: float) -> BaseException:
         return tasks.SoftTimeLimitExceeded(f"soft time limit {seconds:g}s exceeded")

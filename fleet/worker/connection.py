@@ -140,6 +140,16 @@ class BrokerConnection:
         if self._made is not None:
             self._arrange(self._made.resume if wanted else self._made.pause)
 
+    def start_over(self, prefetch: int) -> None:
+        """Connect anew, with a link that is made anew: other queues are to be consumed."""
+        made, self._made = self._made, None
+        self._prefetch = prefetch
+        if made is not None:
+            made.close()
+        if self.connected:
+            self.connected, self._try_at = False, 0.0
+            self.changes += 1
+
     def skip(self, queues: frozenset[str]) -> None:
         """Consume all queues but these; holds across connections."""
         self.skipped = queues

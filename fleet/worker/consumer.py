@@ -15,15 +15,18 @@ from fleet.broker.delivery import Delivery
 from fleet.broker.loop_lock import LoopLock
 from fleet.clock import time
 from fleet.launch_specs import Exit
+from fleet.spec import QueueSpec
 from fleet.worker.connection import BATCH_SECONDS
 from fleet.worker.context import LoopContext
 from fleet.worker.monkey import GREEN
 from fleet.worker.orders import Order, Orders
 from fleet.worker.outcome import Outcome, Own
 from fleet.worker.pools import Pool
+from fleet.worker.private_queues import NO_PRIVATE_QUEUES, PrivateQueues
 from fleet.worker.progress import HeldUp, news, stuck
 from fleet.worker.remote import Remote
 from fleet.worker.revoked import open_revoked
+from fleet.worker.settings import SettingsChange
 from fleet.worker.settling import Settler
 from fleet.worker.state import GateEvent
 from fleet.worker.workload import Workload
@@ -155,9 +158,20 @@ class Consumer:
 
     # From the pool, in the loop's thread
 
-    def pool_up(self, owns: dict[str, Own]) -> None:
+    def pool_up(self, owns: dict[str, Own], private: PrivateQueues = NO_PRIVATE_QUEUES) -> None:
         self._settler.learn(owns)
+        if (queues := private.among(self._settings.spec.queues)) != self._settings.spec.queues:
+            self._consume_instead(queues)
         self._workload.pool_up = True
+
+    def _consume_instead(self, queues: tuple[QueueSpec, ...]) -> None:
+        """Nothing has begun yet: a connection made anew costs nobody anything."""
+        self._workload.give_back()
+        self._settings.apply(SettingsChange(self._settings.revision, {"queues": queues}))
+        self._workload.new_queues()
+        self._connection.start_over(self._prefetch.held)
+        if self._stats.paused:
+            self._orders.pause(None)
 
     def pool_broken(self, reason: str) -> None:
         if self._exit_code == Exit.BOOT_FAILED:

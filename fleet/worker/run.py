@@ -59,7 +59,7 @@ def run(launch: WorkerLaunch, launch_file: str = "") -> int:
     reactor, gate, settings = Reactor(), Gate(), Settings(launch)
     stats = Stats(launch.worker, launch.revision, state=lambda: gate.state, settings=settings)
     stacks.answer_into_file()
-    connection = BrokerConnection(lambda: _make_link(launch), reactor, log, random.random)
+    connection = BrokerConnection(lambda: _make_link(launch, settings), reactor, log, random.random)
     context = LoopContext(
         launch=launch,
         settings=settings,
@@ -178,7 +178,7 @@ def _open_desk(app: App, remote: Remote | None) -> Callable[[], None] | None:
     return close
 
 
-def _make_link(launch: WorkerLaunch) -> Link:
+def _make_link(launch: WorkerLaunch, settings: Settings) -> Link:
     from fleet.broker.consumer import Subscription
     from fleet.broker.import_ahead import import_for
     from fleet.broker.link import Link
@@ -195,14 +195,14 @@ def _make_link(launch: WorkerLaunch) -> Link:
     link = Link(
         Subscription(
             spec.broker,
-            spec.queues,
+            settings.spec.queues,
             prefetch=held,
             identity=identity,
             dead_letters=spec.dead_letters,
             queue_order=spec.queue_order,
         )
     )
-    link.reads_version1 = spec.is_celery
+    link.serves_celery = spec.is_celery
     return link
 
 

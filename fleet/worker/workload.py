@@ -35,6 +35,7 @@ class Workload:
     def __init__(self, context: LoopContext, settler: Settler) -> None:
         spec, stats = context.settings.spec, context.stats
         self._settler = settler
+        self._settings = context.settings
         self._connection = context.connection
         self._gate = context.gate
         self._stats = stats
@@ -64,6 +65,11 @@ class Workload:
         self._connection.set_aside(
             spec.last_attempt, culprit_known=culprit_known(spec), is_ours=self._returning.is_ours
         )
+
+    def new_queues(self) -> None:
+        """The configured spec has other queues than this was made for; nothing waits."""
+        self._spec = spec = self._settings.spec
+        self.backlog = make_backlog(spec)
 
     # What waits
 

@@ -13,10 +13,14 @@ from typing import Any
 from celery import Celery, Task, chord, group, shared_task, signals
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 from celery.result import allow_join_result
+from kombu import Queue
+from kombu.common import Broadcast
 
 app = Celery("shop")
 app.conf.update(json.loads(os.environ.get("CELERY_SHOP", "{}")))
 JOURNAL = os.environ.get("CELERY_SHOP_JOURNAL", os.devnull)
+if NEWS := os.environ.get("CELERY_SHOP_NEWS"):
+    app.conf.task_queues = (Queue(app.conf.task_default_queue), Broadcast(NEWS))
 
 
 def note(what: str, **more: Any) -> None:
@@ -103,6 +107,18 @@ def late(self: Task, key: str, seconds: float = 0.0) -> str:
     time.sleep(seconds)
     note("late ended", key=key)
     return key
+
+
+@app.task(bind=True)
+def hears(self: Task, news: str) -> None:
+    note("heard", node=self.request.hostname, news=news)
+
+
+@app.task(bind=True, acks_late=True)
+def hears_late(self: Task, news: str, seconds: float) -> None:
+    note("hears", node=self.request.hostname, news=news)
+    time.sleep(seconds)
+    note("heard", node=self.request.hostname, news=news)
 
 
 @app.task

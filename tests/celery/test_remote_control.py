@@ -240,8 +240,14 @@ def test_a_restart_forgets_no_revocation(broker: Broker, redis_url: str, short_f
         assert not shop.noted("late began", key="much later")
 
 
-@on(("prefork", "redis"), ("threads", "redis"), ("prefork", "sqlite"))
-def test_what_is_scheduled_waits_in_the_broker_and_is_seen_there(shop: Shop) -> None:
+@on(
+    ("prefork", "redis"),
+    ("threads", "redis"),
+    ("prefork", "sqlite"),
+    ("prefork", "amqp"),
+    ("threads", "amqp"),
+)
+def test_what_is_scheduled_waits_in_the_broker_and_is_seen(shop: Shop) -> None:
     open_mailbox(shop)
     result = shop.send("add", 1, 1, countdown=300)
 

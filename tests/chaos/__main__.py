@@ -18,7 +18,7 @@ from tests.chaos.celery_side import KINDS as KINDS_FOR_BOTH
 from tests.chaos.fleet_side import CONCURRENCY
 from tests.chaos.injection import INJECTIONS, run_with
 from tests.chaos.messages import Work
-from tests.chaos.mix import Mix, Say, run, run_celery
+from tests.chaos.mix import Mix, Say, celery_mix, run, run_celery
 from tests.chaos.schedule import KINDS
 from tests.chaos.setups import PLAIN, SETUPS, Setup
 from tests.chaos.table import Row, table
@@ -34,10 +34,17 @@ def main() -> int:
         return _run_injected(options)
     rows = _compare(options) if options.celery else _run_all(options)
     print(table(rows))
-    return 0 if all(row.verdict.is_good for row in rows if row.who == "fleet") else 1
+    return 0 if all(row.verdict.is_good for row in rows if row.who.startswith("fleet")) else 1
 
 
 def _run_all(options: argparse.Namespace) -> list[Row]:
+    if options.celery_app:
+        return [
+            _run("fleet, Celery app", celery_mix(_mix(options, broker, pool, options.kind)), run)
+            for broker in options.broker
+            for pool in options.pool
+            if broker != "sqlite" and pool != "asyncio"
+        ]
     return [
         _run("fleet", _mix(options, broker, pool, options.kind, setup), run)
         for broker in options.broker
@@ -163,6 +170,7 @@ def _options() -> argparse.Namespace:
     add("--rate", type=float, default=150.0, help="messages a second, after the first half (150)")
     add("--prefetch", default="auto", type=lambda text: text if text == "auto" else int(text))
     add("--outage", type=_duration, help="such as 60s: how long what lasts, lasts: `freeze`, `full` …")
+    add("--celery-app", action="store_true", help="the fleet runs a Celery app, and a Celery client sends")
     add("--celery", action="store_true", help="compare: the same faults to fleet and to Celery, prefork 2")
     add("--inject", choices=INJECTIONS, help="a bug on purpose in 1 %% of messages: does the judge find it?")
     add("--soak", type=_duration, help="such as 1h: work and now and then a fault, while memory is watched")

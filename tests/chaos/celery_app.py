@@ -1,4 +1,4 @@
-"""The same app for Celery, and its publisher: runs in Celery's own venv, which has no fleet.
+"""The same app for Celery, and its publisher: under Celery in a venv of its own, which has no fleet, and under fleet.
 
 `python -m tests.chaos.celery_app FOLDER WORK` publishes. The settings are the kindest to Celery that keep the
 promise of at least once: late acks, confirmed publishing, a heartbeat as short as fleet's in these runs, a
@@ -45,6 +45,7 @@ _journal: list[Journal] = []
 def work(number: int, seconds: float) -> None:
     if not _journal:
         _journal.append(Journal(os.environ["CHAOS_JOURNAL"]))
+        _journal[0].process()
     execution = _journal[0].start(number)
     time.sleep(seconds)
     _journal[0].end(number, execution)

@@ -67,11 +67,12 @@ class Declared:
     edits: int = 0
     queue_lines: str = ""
     broker_lines: str = ""
+    runs_celery: bool = False
 
     def text(self) -> str:
         return _FILE.format(
             root=ROOT,
-            app="async_app" if self.pool == "asyncio" else "app",
+            app=self._app(),
             lease=LEASE_SECONDS,
             queue=QUEUE,
             url=self.url,
@@ -84,6 +85,11 @@ class Declared:
             queue_lines=self.queue_lines,
             broker_lines=self.broker_lines,
         )
+
+    def _app(self) -> str:
+        if self.runs_celery:
+            return "celery_app:app"
+        return "async_app" if self.pool == "asyncio" else "app"
 
     def edited(self, kind: str, pick: float) -> Declared:
         """The next state of the file, another one than this."""
@@ -112,8 +118,9 @@ class FleetUnderFire:
         prefetch: int | str = "auto",
         setup: Setup = PLAIN,
         environment: Mapping[str, str] | None = None,
+        runs_celery: bool = False,
     ) -> None:
-        """`environment`: more of it, for the fleet alone."""
+        """`environment`: more of it, for the fleet alone. `runs_celery`: the app and its client are Celery's."""
         self._folder = folder
         self._declared = Declared(
             broker.url,
@@ -122,6 +129,7 @@ class FleetUnderFire:
             prefetch=prefetch,
             queue_lines=setup.queue,
             broker_lines=setup.broker,
+            runs_celery=runs_celery,
         )
         self._for_clients = broker.environment()
         self._fleet = RunningFleet(folder, env={**self.publishing(), **(environment or {})}, healthy=False)
@@ -189,10 +197,12 @@ class FleetUnderFire:
         raise AssertionError("messages are ready and nobody takes them")
 
     def publisher(self, work: Work) -> list[str]:
-        return [sys.executable, "-m", "tests.chaos.publisher", str(self._folder), json.dumps(asdict(work))]
+        client = "celery_app" if self._declared.runs_celery else "publisher"
+        return [sys.executable, "-m", f"tests.chaos.{client}", str(self._folder), json.dumps(asdict(work))]
 
     def publishing(self) -> dict[str, str]:
-        return {"CHAOS_JOURNAL": str(self._folder / "journal"), **self._for_clients}
+        for_celery = {"CHAOS_BROKER": self._declared.url, "CHAOS_REJECT": "0"}
+        return {"CHAOS_JOURNAL": str(self._folder / "journal"), **for_celery, **self._for_clients}
 
     def stop(self) -> None:
         """Raises AssertionError when it does not end, or leaves something behind."""

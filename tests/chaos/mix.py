@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.chaos.brokers import BrokerUnderFire, Left, under_fire
@@ -48,10 +48,16 @@ class Mix:
     prefetch: int | str = "auto"
     fault_seconds: tuple[float, float] = (0.3, 2.0)
     setup: Setup = PLAIN
+    runs_celery: bool = False  # a Celery app in the fleet
 
     def schedule(self) -> list[Fault]:
         kinds = self.kinds or self.setup.kinds(self.broker, self.pool)
         return schedule(self.work.seed, kinds, self.faults, self.work.count, self.fault_seconds)
+
+
+def celery_mix(mix: Mix) -> Mix:
+    """The same with a Celery app, whose retries are new messages and whose failures are results, no dead letters."""
+    return replace(mix, runs_celery=True, work=replace(mix.work, again_every=0, fail_every=0))
 
 
 def run(
@@ -63,7 +69,11 @@ def run(
     """Against a fleet; `environment` is more of it for the fleet's processes."""
     with under_fire(mix.broker, folder, mix.setup) as broker:
         side = FleetUnderFire(
-            folder, broker, mix.pool, prefetch=mix.prefetch, setup=mix.setup, environment=environment
+            *(folder, broker, mix.pool),
+            prefetch=mix.prefetch,
+            setup=mix.setup,
+            environment=environment,
+            runs_celery=mix.runs_celery,
         )
         this = Run(mix, folder, broker, side, say)
         if isinstance(broker, RabbitUnderFire):

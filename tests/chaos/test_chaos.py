@@ -16,7 +16,7 @@ from tests.brokers import rabbitmq_server, unavailable
 from tests.chaos.brokers import BROKERS
 from tests.chaos.fleet_side import CONCURRENCY
 from tests.chaos.messages import Work
-from tests.chaos.mix import Mix, run
+from tests.chaos.mix import Mix, celery_mix, run
 from tests.chaos.schedule import kinds_for
 from tests.chaos.setups import PLAIN, SETUPS
 from tests.chaos.verdict import Verdict
@@ -62,6 +62,18 @@ def test_nothing_is_lost_and_nothing_multiplies(broker: str, pool: str, short_fo
     needs(broker)
     mix = Mix(broker, pool, WORK, faults=len(kinds_for(broker, pool)))
     verdict, report = judged(mix, short_folder)
+    assert verdict.is_good, report
+
+
+CELERY_BROKERS = ("redis", "amqp")
+CELERY_POOLS = [each for each in POOLS if each != "asyncio"]
+
+
+@pytest.mark.parametrize("broker", [CELERY_BROKERS[SEED % 2]], ids=lambda each: f"{each}-{SEED}")
+def test_nothing_is_lost_of_a_celery_app(broker: str, short_folder: Path) -> None:
+    needs(broker)
+    pool = CELERY_POOLS[SEED % len(CELERY_POOLS)]
+    verdict, report = judged(celery_mix(Mix(broker, pool, WORK, faults=12)), short_folder)
     assert verdict.is_good, report
 
 

@@ -14,6 +14,7 @@ from fleet.worker.app import App
 from fleet.worker.desk_channel import LoopEnd
 from fleet.worker.log import Log
 from fleet.worker.outcome import Outcome, Own
+from fleet.worker.private_queues import PrivateQueues
 from fleet.worker.progress import HeldUp
 from fleet.worker.reactor import Reactor
 
@@ -32,8 +33,8 @@ class Host:
     """What a pool gets from its worker.
 
     `done` may be called from any thread, the others in the loop's thread only. `up` tells what the app's tasks
-    say of their policies; `broken` says why the pool can never work; `back` returns what was submitted and has
-    not begun: to be submitted again when there is room, oldest first.
+    say of their policies, and which queues are this worker's alone; `broken` says why the pool can never work;
+    `back` returns what was submitted and has not begun: to be submitted again when there is room, oldest first.
     """
 
     launch: WorkerLaunch
@@ -41,7 +42,7 @@ class Host:
     reactor: Reactor
     log: Log
     done: Callable[[Delivery, Outcome], None]
-    up: Callable[[dict[str, Own]], None]
+    up: Callable[[dict[str, Own], PrivateQueues], None]
     broken: Callable[[str], None]
     back: Callable[[list[Delivery]], None]
     loop_lock: LoopLock  # the loop's right to go on: whoever blocks it gives that away meanwhile

@@ -131,7 +131,7 @@ def _serve(sock: socket.socket, permits: Permits) -> None:
     executor = app.runner(
         RunOptions(limits=Alarm(app.soft_error), note=Log(preload.birth.app.worker).warning)
     )
-    sock.sendall(pack((UP, app.owns)))
+    sock.sendall(pack((UP, app.owns, app.private_queues)))
     inbox = Inbox(sock, executor)
     bell = Bell(sock)
     tells_begun = bool(celery_entries(preload.birth.app.app))

@@ -70,7 +70,7 @@ class AsyncioPool(Direct):
         )
         sys.setswitchinterval(_SWITCH_SECONDS)
         self._thread.start()
-        host.up(host.app.owns)
+        host.up(host.app.owns, host.app.private_queues)
 
     # In the worker's loop
 

@@ -84,7 +84,7 @@ class GreenPool(Direct):
             RunOptions(self._limits, cpu_clock=self._clock, thread_ends=True, wait_for=_refuse)
         )
         greenlet.settrace(self._clock.switched)
-        host.up(host.app.owns)
+        host.up(host.app.owns, host.app.private_queues)
 
     def submit(self, delivery: Delivery) -> None:
         self._spawn(self._run, delivery)

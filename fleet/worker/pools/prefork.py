@@ -28,6 +28,7 @@ from fleet.worker.pools.deadlines import Deadlines
 from fleet.worker.pools.forkserver import ForkServer
 from fleet.worker.pools.process import PoolProcess, describe_exit
 from fleet.worker.pools.process_limits import ProcessLimits
+from fleet.worker.private_queues import PrivateQueues
 from fleet.worker.progress import LOST_SECONDS, HeldUp
 from fleet.worker.recycling import last_task
 
@@ -359,7 +360,7 @@ class PreforkPool:
             self._host.done(delivery, outcome)
         self._rest(process)
 
-    def _born(self, process: PoolProcess, owns: dict[str, Own]) -> None:
+    def _born(self, process: PoolProcess, owns: dict[str, Own], private: PrivateQueues) -> None:
         process.is_up = True
         self._limits.born(process)
         self._failed_starts = 0
@@ -372,7 +373,7 @@ class PreforkPool:
             self._is_up = True
             if self._host.remote is not None:
                 self._open_desk(self._host.remote)
-            self._host.up(owns)
+            self._host.up(owns, private)
 
     def _open_desk(self, remote: LoopEnd) -> None:
         from fleet.worker.pools.desk_process import DeskProcess

@@ -20,7 +20,7 @@ class SoloPool(Direct):
         self._executor = host.app.runner(RunOptions(limits=Alarm(host.app.soft_error), note=host.log.warning))
         self._done = host.done
         self._loop_lock = host.loop_lock
-        host.up(host.app.owns)
+        host.up(host.app.owns, host.app.private_queues)
 
     def submit(self, delivery: Delivery) -> None:
         if delivery.on_begin is not None:

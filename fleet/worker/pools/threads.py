@@ -139,7 +139,7 @@ class ThreadsPool(TaskThreads):
     def __init__(self, host: Host) -> None:
         executor = host.app.runner(RunOptions(limits=Interrupts(host.app.soft_error), note=host.log.warning))
         super().__init__(executor, host.launch.spec.concurrency, host.done)
-        host.up(host.app.owns)
+        host.up(host.app.owns, host.app.private_queues)
 
     def warnings(self, _now: float) -> tuple[str, ...]:
         return (_LOCKED,) if is_locked_again() else ()

@@ -33,6 +33,7 @@ class Broker:
         self.deliveries = deliveries
         self.acked: list[Delivery] = []
         self.given_back: list[tuple[Delivery, bool]] = []
+        self.started_over = 0
         self.unflushed = 0
         self.after_stop: Callable[[], None] = lambda: None
 
@@ -68,6 +69,9 @@ class Broker:
         self.after_stop()
 
     def set_prefetch(self, _prefetch: int) -> None: ...
+
+    def start_over(self, _prefetch: int) -> None:
+        self.started_over += 1
 
     def set_aside(self, _most: int | None, **_rule: object) -> None: ...
 

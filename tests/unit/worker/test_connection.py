@@ -22,6 +22,7 @@ class Broken:
     def __init__(self) -> None:
         self.away = False
         self.connects = 0
+        self.closed = 0
         self.prefetch: list[int] = []
         self.renewed = 0
         self.acked: list[list[Delivery]] = []
@@ -45,6 +46,9 @@ class Broken:
     def set_prefetch(self, prefetch: int) -> None:
         self.prefetch.append(prefetch)
         self._need()
+
+    def close(self) -> None:
+        self.closed += 1
 
     def _need(self) -> None:
         if self.away:
@@ -170,3 +174,21 @@ def test_a_connection_of_which_nothing_can_be_had_is_tried_less_and_less_often()
         connection.receive(0)  # connects
         connection.receive(0)  # and finds that this was no use
     assert connection._tries == 4
+
+
+def test_starting_over_makes_another_link_with_what_it_may_hold_and_connects_at_once() -> None:
+    links: list[Broken] = []
+
+    def make_link() -> Link:
+        links.append(Broken())
+        return cast("Link", links[-1])
+
+    connection = BrokerConnection(make_link, Reactor(), Log("g/0", "error"), lambda: 0.0)
+    connection.set_prefetch(3)
+    connection.receive(0)
+    changes = connection.changes
+    connection.start_over(5)
+    assert (links[0].closed, connection.connected, connection.changes) == (1, False, changes + 1)
+    connection.receive(0)
+    assert connection.connected
+    assert [link.prefetch for link in links] == [[3], [5]]
