@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fleet.broker.preflight import Preflight
     from fleet.broker.publisher import Publisher
     from fleet.broker.pulses import Pulses
+    from fleet.broker.redis.unacked import Unacked
     from fleet.broker.stats import QueueStats
 
 
@@ -98,6 +99,16 @@ def open_dead_letters(broker: BrokerSpec) -> DeadLetters | None:
     raise BrokerUnavailable(
         f"{mask_url(broker.url)}: fleet can't look into dead-letter queues of {scheme(broker.url)}:// brokers"
     )
+
+
+def open_unacked(broker: BrokerSpec) -> Unacked | None:
+    """What Celery workers hold or have left. Connected; None where nothing can be left. Raises BrokerUnavailable."""
+    refuse_bad_url(broker.url, broker.transport_options)
+    if scheme(broker.url) != "redis":
+        return None
+    from fleet.broker.redis.unacked import Unacked
+
+    return Unacked(broker)
 
 
 def open_pulses(broker: BrokerSpec, fleet: str) -> Pulses | None:

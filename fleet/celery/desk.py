@@ -20,7 +20,7 @@ from celery.worker import state
 from celery.worker.control import Panel
 from celery.worker.state import SOFTWARE_INFO
 
-from fleet.celery import native_delays
+from fleet.celery import native_delays, redis_leftovers
 from fleet.celery.consumer_stand_in import ConsumerStandIn
 from fleet.celery.redis_broadcasts import RedisBroadcasts
 from fleet.celery.stand_in import WorkerStandIn
@@ -52,6 +52,7 @@ class Desk:
         self._dispatcher: Any = None
         self.consumer = ConsumerStandIn(app, node_name, spec, channel)
         stand_in.consumer = self.consumer
+        self._is_first = spec.worker.endswith("/0")
         self._broadcasts = RedisBroadcasts(app, node_name, spec.queues, self._over)
         self._node: Any = app.control.mailbox.Node(
             node_name,
@@ -70,6 +71,9 @@ class Desk:
             threading.Thread(
                 target=native_delays.declare, args=delays, name="fleet-delays", daemon=True
             ).start()
+        if self._is_first and is_by_pubsub(self._app):
+            told = (self._app, _logger.warning, self._over)
+            threading.Thread(target=redis_leftovers.say, args=told, name="fleet-left", daemon=True).start()
         if self._broadcasts and is_by_pubsub(self._app):
             threading.Thread(target=self._serve_broadcasts, name="fleet-broadcasts", daemon=True).start()
         try:

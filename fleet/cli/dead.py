@@ -166,6 +166,35 @@ def purge_dead(
     return Exit.FINDINGS if choice.not_found() else Exit.OK
 
 
+@command.command("adopt-unacked")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@file_option
+@env_option
+@json_option
+def adopt_unacked(*, yes: bool, file: Path | None, env: str | None, as_json: bool) -> int:
+    """Put back what killed Celery workers held on Redis.
+
+    They keep it in a hash of their own, where no worker of fleet looks. End every `celery worker` of this broker first:
+    what a living one holds would run twice. Asks first, and needs --yes where nobody can be asked. Exit code 1: some
+    stay, for this fleet does not have their queues.
+    """
+    from fleet.cli.running.unacked import adopt
+
+    def ask(count: int) -> None:
+        if not yes:
+            _ask(f"no `celery worker` runs any more, and {messages(count)} are to go back?")
+
+    found = adopt(file, env, ask)
+    if as_json:
+        click.echo(json.dumps({"adopted": found.adopted, "staying": found.staying}, indent=2))
+    else:
+        click.echo(f"put back {messages(found.adopted)}")
+    for queue, count in found.staying.items():
+        where = f"queue {queue!r} is not declared" if queue else "they can't be read"
+        click.echo(visible(f"{messages(count)} stay: {where}"), err=True)
+    return Exit.FINDINGS if found.staying else Exit.OK
+
+
 def _with_id(dead: ChosenQueues, ident: str) -> list[DeadLetterRecord]:
     """The one of that id, or the first two that have it as a part: the whole id spares a look at all others."""
     found: list[DeadLetterRecord] = []

@@ -141,7 +141,7 @@ class Settler:
             reason = f"{delivery.verdict.reason}; that could not be recorded: {outcome.reason}"
             self._carry_out(Bury(reason, outcome.traceback, outcome.exit_signal), delivery)
             return
-        self._carry_out(decision, delivery)
+        self._carry_out(decision, delivery, counts=outcome.told != "rejected")
 
     def _end_well(self, delivery: Delivery, outcome: Outcome, *, acked: bool) -> None:
         """Done with, for its app has got what it wanted, or has recorded why not."""
@@ -193,7 +193,8 @@ class Settler:
         self._log.error(f"{label(delivery)} can't be handed on as it is, and is put aside: {why}")
         self._stats.failed += 1
 
-    def _carry_out(self, decision: Decision, delivery: Delivery) -> None:
+    def _carry_out(self, decision: Decision, delivery: Delivery, *, counts: bool = True) -> None:
+        """`counts`: among the failed, if it is put aside; what its own task has refused is counted by itself."""
         match decision:
             case Ack(note):
                 self._log.warning(f"{label(delivery)} dropped: {note}")
@@ -215,7 +216,7 @@ class Settler:
                 self._connection.retry(delivery, delay, retries)
             case Bury(reason, trace, signum):
                 self._log.error(f"{label(delivery)} failed for good: {reason}", trace)
-                self._stats.failed += 1
+                self._stats.failed += counts
                 death = Death(reason, self._worker, time.time(), trace, signum)
                 if word := scheduled.told(delivery, "failed", at=time.time()):
                     self._connection.dead_letter(delivery, death, word)

@@ -88,8 +88,10 @@ def test_status_counts_what_was_retried_rejected_revoked_and_expired(
 
         def counted() -> bool:
             (worker,) = fleet.group("main")["workers"]
-            return {name: worker[name] for name in counts} == counts
+            found = {name: worker[name] for name in counts}
+            assert found == counts
+            return True
 
-        eventually(counted, within=20, message=f"{counts}\n{fleet.group('main')['workers']}")
+        eventually(counted, within=30, message=f"{counts}")
         said = fleet.command("status", check=False).stdout.lower()
         assert all(name in said for name in ("retried", "rejected", "revoked"))
