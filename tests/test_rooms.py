@@ -89,6 +89,7 @@ MAY_IMPORT: dict[str, dict[str, set[str]]] = {
                 "log",
                 "memory",
                 "outcome",
+                "private_queues",
             ),
             *("progress", "reactor", "recycling", "stacks", "stdio"),
         },

@@ -30,7 +30,7 @@ class PutOff:
             self._bytes += len(delivery.body)
 
     def look(self, limit: int, now: float) -> list[Delivery]:
-        """Those whose time has not come, the next one first; never to be settled."""
+        """The deliveries whose time has not come, the next one first; never to be settled."""
         self._forget([each for each, (until, _) in self._waiting.items() if until <= now])
         ordered = sorted(self._waiting.values(), key=lambda each: each[0])
         return [delivery for _, delivery in ordered[:limit]]

@@ -1,4 +1,4 @@
-"""What Celery workers hold on Redis, or have left there when they were killed: said when a worker starts."""
+"""The messages that Celery workers hold on Redis, or have left there when they were killed: said at the start."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ def adopt_unacked(*, yes: bool, file: Path | None, env: str | None, as_json: boo
     what a living one holds would run twice. Asks first, and needs --yes where nobody can be asked. Exit code 1: some
     stay, for this fleet does not have their queues.
     """
-    from fleet.cli.running.unacked import adopt
+    from fleet.cli.running.unacked_adoption import adopt
 
     def ask(count: int) -> None:
         if not yes:

@@ -1,4 +1,4 @@
-"""What Celery workers have left on the broker, taken over for `fleet dead adopt-unacked`."""
+"""The messages that Celery workers have left on the broker, taken over for `fleet dead adopt-unacked`."""
 
 from __future__ import annotations
 
