@@ -117,7 +117,7 @@ def page(routing_file: Path, wanted: LetterFilter, offset: int, limit: int) -> d
                         groups[letter.queue or "", letter.task, kind_of(letter.reason)] += 1
                         if matching > offset and len(found) < limit:
                             found.append(letter)
-                    if examined >= WINDOW or time.monotonic() > until:
+                    if examined >= WINDOW or (examined >= offset + limit and time.monotonic() > until):
                         break
     return {
         "total": total,
