@@ -34,6 +34,11 @@ class DeadLetterRecord:
     args: list[Any] | None
     kwargs: dict[str, Any] | None
 
+    @property
+    def error(self) -> str:
+        """The type of the exception, or the whole of a short reason; as workers group what fails."""
+        return self.reason.partition(":")[0][:120]
+
 
 def read(delivery: Delivery, queues: Sequence[QueueSpec]) -> DeadLetterRecord:
     """`queues` are the declared ones. What has died without fleet, by TTL say, tells less."""

@@ -61,7 +61,7 @@ class LetterFilter:
             return False
         if self.task is not None and self.task != letter.task:
             return False
-        if self.error is not None and self.error != kind_of(letter.reason):
+        if self.error is not None and self.error != letter.error:
             return False
         if self.older_seconds is not None and now - (letter.at or 0.0) < self.older_seconds:
             return False
@@ -79,11 +79,6 @@ def _text(name: str, value: Any) -> str | None:
     if not isinstance(value, str):
         raise ValueError(f"{name}: expected a text, got {value!r}")
     return value
-
-
-def kind_of(reason: str) -> str:
-    """The type of the exception, or the whole of a short reason."""
-    return reason.partition(":")[0][:120]
 
 
 @contextmanager
@@ -114,7 +109,7 @@ def page(routing_file: Path, wanted: LetterFilter, offset: int, limit: int) -> d
                     examined += 1
                     if wanted.chooses(letter, now):
                         matching += 1
-                        groups[letter.queue or "", letter.task, kind_of(letter.reason)] += 1
+                        groups[letter.queue or "", letter.task, letter.error] += 1
                         if matching > offset and len(found) < limit:
                             found.append(letter)
                     if examined >= WINDOW or (examined >= offset + limit and time.monotonic() > until):

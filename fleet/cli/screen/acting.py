@@ -5,18 +5,19 @@ What is asked for goes the way that the commands go: the controller does it, and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from fleet.cli.screen.listing import chosen, rows
-from fleet.cli.screen.model import GROUPS, QUEUES, Model, Question, Row
+from fleet.cli.screen.model import FAILED, GROUPS, QUEUES, Count, Model, Question, Row
 
 RELOAD = "/reload"
 RETRY, PURGE = "dead-retry", "dead-purge"
 """Done by the screen itself, as by `fleet dead`; the verbs of the audit."""
 
 
-def question(model: Model, letter: str) -> Question | str:
-    """Or a sentence why not."""
+def question(model: Model, letter: str) -> Question | Count | str:
+    """Or what has to be counted before it can be asked, or a sentence why not."""
     if model.readonly:
         return "this screen is read-only: it was started with --readonly"
     if model.trouble or not model.known.answers.get("status"):
@@ -35,19 +36,33 @@ def _of_row(model: Model, letter: str) -> Question | str:
     return _OF_GROUP[letter](row)
 
 
-def _of_dead_letters(model: Model, letter: str) -> Question | str:
-    """Of the queues that are marked, or else of the chosen one."""
-    if model.screen != QUEUES:
-        return "dead letters are retried and deleted by queue: choose one on screen 2"
+def _of_dead_letters(model: Model, letter: str) -> Question | Count | str:
+    """Of the queues that are marked, or else of the chosen one; of one kind of error."""
     one = chosen(model)
-    meant = [row for row in rows(model) if row.get("marked")] or ([one] if one else [])
-    names, count = [row["name"] for row in meant], sum(row.get("dead") or 0 for row in meant)
-    where = ", ".join(names)
+    verb = RETRY if letter == "T" else PURGE
+    if model.screen == FAILED:
+        return Count(verb, _of_error(one)) if one else "nothing has failed that is known here"
+    if model.screen != QUEUES:
+        return "dead letters are retried and deleted by queue (2) or by error (5): choose one there"
+    those = [row for row in rows(model) if row.get("marked")] or ([one] if one else [])
+    count = sum(row.get("dead") or 0 for row in those)
+    return about_letters(verb, {"queues": [row["name"] for row in those]}, count)
+
+
+def _of_error(row: Row) -> dict[str, Any]:
+    example = row["example"]
+    return {"queues": [example["queue"]], "task": example["task"], "error": row["type"]}
+
+
+def about_letters(verb: str, meant: Mapping[str, Any], count: int) -> Question | str:
+    """What is asked about so many dead letters, which `meant` chooses."""
+    where = ", ".join(meant["queues"]) or "any queue"
+    kind = f"{meant['error']} of {meant['task']} in {where}" if "error" in meant else where
     if not count:
-        return f"no dead letters are known of {where or 'any queue'}"
-    letters = f"{count:,} dead letter{'' if count == 1 else 's'} of {where}"
-    given = {"queues": names, "most": count}
-    if letter == "T":
+        return f"no dead letters are known of {kind}"
+    letters = f"{count:,} dead letter{'' if count == 1 else 's'} of {kind}"
+    given = {**meant, "most": count}
+    if verb == RETRY:
         return Question(f"send {letters} back to be run again?", RETRY, given)
     return Question(f"type {count} to delete {letters} for ever", PURGE, given, number=True, count=count)
 

@@ -134,7 +134,7 @@ def _error(model: Model, row: Row) -> Iterator[str]:
         yield ""
         yield from (paint(f"  | {line}", "dim") for line in trace)
     yield ""
-    yield "`fleet dead list` shows what failed for good, `fleet dead retry` sends it again"
+    yield "T sends those of them that failed for good again, X deletes them; `fleet dead list` shows them"
 
 
 def _event(_model: Model, row: Row) -> Iterator[str]:

@@ -10,8 +10,8 @@ from urllib.parse import quote, urlencode
 from click import ClickException
 
 from fleet.cli.running.api_client import ApiClient, ApiError, ControllerUnavailable
-from fleet.cli.screen.acting import PURGE, RELOAD, RETRY
-from fleet.cli.screen.model import Do, Fetch, Opened
+from fleet.cli.screen.acting import PURGE, RELOAD, RETRY, about_letters
+from fleet.cli.screen.model import Count, Do, Fetch, Opened, Question
 from fleet.cli.screen.paint import paint
 from fleet.visible import all_visible, visible
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _LOG_LINES = 500
 _RESTART = "/commands/restart"
 
-News = Opened | str
-"""Something to be shown in place of the list, or a line below it."""
+News = Opened | Question | str
+"""Something to be shown in place of the list, a question that can now be asked, or a line below it."""
 
 
 class Errands:
@@ -32,11 +32,17 @@ class Errands:
         self._state = state
         self._client = ApiClient(state.api_socket)
 
-    def run(self, errand: Fetch | Do) -> Iterator[News]:
+    def run(self, errand: Fetch | Count | Do) -> Iterator[News]:
         """What there is to tell, as it comes; also why it could not be done."""
         try:
             if isinstance(errand, Do):
                 yield from self._do(errand)
+            elif isinstance(errand, Count):
+                from fleet.cli.screen.dead_letters import counted
+
+                yield about_letters(
+                    errand.verb, errand.arguments, counted(errand.arguments, self._path, self._env)
+                )
             else:
                 yield self._fetched(errand)
         except (ControllerUnavailable, ApiError, OSError) as error:

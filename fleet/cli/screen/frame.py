@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from fleet.cli.screen.details import details
 from fleet.cli.screen.listing import LISTINGS, position, rows
-from fleet.cli.screen.model import GROUPS, NEEDS, OVERVIEW, QUEUES, SCREENS, Model
+from fleet.cli.screen.model import FAILED, GROUPS, NEEDS, OVERVIEW, QUEUES, SCREENS, Model
 from fleet.cli.screen.overview import overview
 from fleet.cli.screen.paint import bare, columns, paint
 from fleet.cli.views.text_table import table
@@ -17,6 +17,7 @@ from fleet.duration_words import measured
 
 _ACTS = {
     QUEUES: "Space mark  P pause  U resume  T retry dead  X delete dead",
+    FAILED: "T retry those dead letters  X delete them",
     GROUPS: "i stack  l log  w why  P pause  U resume  S scale  R restart  D drain",
 }
 

@@ -11,8 +11,10 @@ from fleet.cli.screen.acting import LETTERS, question
 from fleet.cli.screen.listing import LISTINGS, chosen, position, rows
 from fleet.cli.screen.model import (
     EVENTS,
+    FAILED,
     GROUPS,
     QUEUES,
+    Count,
     Do,
     Fetch,
     Intent,
@@ -38,6 +40,8 @@ def press(model: Model, key: str) -> Result:
     model = replace(model, notice="")
     if key == "q":
         return model, Quit()
+    if key in LETTERS:
+        return _asked(model, question(model, key))
     moved = _shown_otherwise(model, key)
     return (moved, None) if moved is not None else _look(model, key)
 
@@ -46,15 +50,27 @@ def _shown_otherwise(model: Model, key: str) -> Model | None:
     """None for a key that does not only change what is shown."""
     if len(key) == 1 and key in "1234567":
         return model.at(int(key) - 1)
-    if key in LETTERS:
-        asked = question(model, key)
-        return replace(model, notice=asked) if isinstance(asked, str) else replace(model, question=asked)
     if (steps := _steps(model, key)) is not None:
         return _move(model, steps)
     if key == "ESC":
         return _back(model)
     listed = model.opened is None and model.screen in LISTINGS
     return _LISTED[key](model) if listed and key in _LISTED else None
+
+
+def asked_later(model: Model, asked: Question) -> Model:
+    """With a question for which something had to be counted, unless somebody is busy with something else meanwhile."""
+    if model.question is not None or model.typing or model.screen != FAILED:
+        return model
+    return replace(model, question=asked, notice="")
+
+
+def _asked(model: Model, asked: Question | Count | str) -> Result:
+    if isinstance(asked, Question):
+        return replace(model, question=asked), None
+    if isinstance(asked, Count):
+        return replace(model, notice="counting …"), asked
+    return replace(model, notice=asked), None
 
 
 def _answer(model: Model, asked: Question, key: str) -> Result:

@@ -140,6 +140,14 @@ class Fetch:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """How many dead letters `arguments` choose; then `verb` ("dead-retry", "dead-purge") is asked about them."""
+
+    verb: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Do:
     """An act that has been confirmed."""
 
@@ -147,4 +155,4 @@ class Do:
     arguments: Mapping[str, Any]
 
 
-Intent = Quit | Fetch | Do
+Intent = Quit | Fetch | Count | Do

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from fleet.cli.screen.errands import Errands, News
 from fleet.cli.screen.frame import fitted, frame
-from fleet.cli.screen.keys import press
-from fleet.cli.screen.model import NEEDS, Do, Fetch, Model, Opened, Quit
+from fleet.cli.screen.keys import asked_later, press
+from fleet.cli.screen.model import NEEDS, Count, Do, Fetch, Model, Opened, Question, Quit
 from fleet.cli.screen.paint import spans
 from fleet.cli.screen.polling import Poller
 
@@ -98,6 +98,8 @@ class Terminal:
                 news = self._news.get_nowait()
                 if isinstance(news, Opened):
                     self._model = replace(self._model, opened=news, top=0, notice="")
+                elif isinstance(news, Question):
+                    self._model = asked_later(self._model, news)
                 else:
                     self._model = replace(self._model, notice=news)
 
@@ -118,7 +120,7 @@ class Terminal:
                     screen.addstr(text, self._attributes.get(code, curses.A_NORMAL))
         screen.refresh()
 
-    def _go(self, errand: Fetch | Do) -> None:
+    def _go(self, errand: Fetch | Count | Do) -> None:
         for news in self._errands.run(errand):
             self._news.put(news)
             self._wake()

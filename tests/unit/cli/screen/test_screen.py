@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from fleet.cli.running.api_client import ApiClient, ApiError, ControllerUnavailable
+from fleet.cli.screen.acting import about_letters
 from fleet.cli.screen.frame import fitted, frame, last_top
-from fleet.cli.screen.keys import press
+from fleet.cli.screen.keys import asked_later, press
 from fleet.cli.screen.listing import chosen
 from fleet.cli.screen.model import (
     FAILED,
@@ -21,9 +22,11 @@ from fleet.cli.screen.model import (
     SCREENS,
     TASKS,
     Answered,
+    Count,
     Do,
     Fetch,
     Model,
+    Question,
     Quit,
 )
 from fleet.cli.screen.paint import bare, columns, paint, spans
@@ -357,8 +360,23 @@ def test_dead_letters_of_the_chosen_queue_or_of_those_marked_are_sent_back() -> 
     assert press(marked, "n")[1] is None
     assert "no dead letters" in typed(shown_model, "j", "j", "T")[0].notice
     assert typed(shown_model, " ", "UP", " ")[0].marked == frozenset()
-    assert "screen 2" in press(model(FAILED), "T")[0].notice
+    assert "by queue (2) or by error (5)" in press(model(TASKS), "T")[0].notice
     assert press(model(FAILED), " ")[0].marked == frozenset()
+
+
+def test_dead_letters_of_an_error_are_counted_before_it_is_asked() -> None:
+    counting, intent = press(model(FAILED), "X")
+    assert isinstance(intent, Count)
+    assert (intent.verb, intent.arguments["queues"], counting.notice) == ("dead-purge", ["io"], "counting …")
+    assert {"task", "error"} < set(intent.arguments)
+    asked = about_letters(intent.verb, intent.arguments, 2)
+    assert isinstance(asked, Question)
+    there = asked_later(counting, asked)
+    assert f"type 2 to delete 2 dead letters of {intent.arguments['error']}" in text(fitted(there, 200, 30))
+    assert typed(there, "2", "ENTER")[1] == Do("dead-purge", {**intent.arguments, "most": 2})
+    assert typed(there, "3", "ENTER")[1] is None
+    assert asked_later(model(QUEUES), asked).question is None, "somebody has gone on meanwhile"
+    assert "no dead letters are known of" in str(about_letters(intent.verb, intent.arguments, 0))
 
 
 def test_a_deletion_is_done_only_when_its_count_is_typed() -> None:
