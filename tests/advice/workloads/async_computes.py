@@ -1,4 +1,8 @@
-"""`async def` that computes between its awaits."""
+"""`async def` that computes between its awaits.
+
+One millisecond of waiting for forty of computing: one interpreter for each CPU, and each of those on one of them.
+Coroutines would take turns.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,8 @@ import asyncio
 
 from fleet import task
 
-RIGHT = ({"prefork"}, "cpus/2", "cpus")
+RIGHT = ({"prefork"}, "cpus", "cpus")
+START = ("asyncio", 100)
 SENT = 60
 
 

@@ -1,4 +1,8 @@
-"""`async def` that awaits a service."""
+"""`async def` that awaits a service.
+
+Nothing but waiting, by await: coroutines. How many depends on the rate that is needed; 64 do 640 a second, and
+beyond about 1,000 at once one process computes all the time (10,000 a second), so that more than 4,096 is absurd.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import asyncio
 from fleet import task
 
 RIGHT = ({"asyncio"}, 64, 4096)
+START = ("prefork", "cpus")
 SENT = 3000
 
 

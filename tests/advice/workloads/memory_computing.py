@@ -1,10 +1,14 @@
-"""Much memory, and computing on it."""
+"""Much memory, and computing on it.
+
+It computes, so one process for each CPU; one fewer where the bandwidth of memory is what is short.
+"""
 
 from __future__ import annotations
 
 from fleet import task
 
-RIGHT = ({"prefork"}, 1, "cpus")
+RIGHT = ({"prefork"}, "cpus/2", "cpus")
+START = ("threads", 8)
 SENT = 20
 
 

@@ -1,10 +1,15 @@
-"""Pure Python that computes."""
+"""Pure Python that computes.
+
+Pure Python holds the interpreter lock: one process for each CPU. On green threads one runs, and the others wait for
+it.
+"""
 
 from __future__ import annotations
 
 from fleet import task
 
-RIGHT = ({"prefork"}, "cpus/2", "cpus")
+RIGHT = ({"prefork"}, "cpus", "cpus")
+START = ("gevent", 100)
 SENT = 60
 
 

@@ -1,4 +1,8 @@
-"""A program is called, and computes; the task itself waits for it."""
+"""A program is called, and computes; the task itself waits for it.
+
+The worker waits, but the program that it waits for computes: as many at once as CPUs. Any pool that waits beside
+itself would do; prefork or threads, for nothing is to be patched for that.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,8 @@ import sys
 
 from fleet import task
 
-RIGHT = ({"prefork", "threads"}, "cpus/2", "cpus")
+RIGHT = ({"prefork", "threads"}, "cpus", "cpus")
+START = ("threads", 8)
 SENT = 24
 
 
