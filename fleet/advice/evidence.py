@@ -64,7 +64,7 @@ class GroupEvidence(NamedTuple):
     """A group as it ran: `slots` of each worker; what its tasks did.
 
     `cpu_wait`: seconds waited for a CPU for each second on one; None: not known. `memory`: the most bytes that a worker
-    had. `ended`: the last runs, of those workers that live.
+    had. `ended`: the last runs, of those workers that live; `first`: their first ones, where they are not among these.
     """
 
     group: str
@@ -75,6 +75,7 @@ class GroupEvidence(NamedTuple):
     cpu_wait: float | None = None
     memory: float = 0.0
     ended: tuple[TimedRun, ...] = ()
+    first: tuple[TimedRun, ...] = ()
 
     @property
     def ran(self) -> int:
@@ -119,7 +120,8 @@ class GroupEvidence(NamedTuple):
 
     @property
     def crowds(self) -> list[Crowd]:
-        return crowds(self.ended, is_whole=self.ran <= len(self.ended))
+        """Of the last runs and the first: while a worker fills up it shows what few at once take."""
+        return merged(crowds(self.ended, is_whole=self.ran <= len(self.ended)), crowds(self.first))
 
     @property
     def waits(self) -> bool:
@@ -201,6 +203,8 @@ class Crowd(NamedTuple):
 
 _BEYOND = 2.5
 _SLOWER = 1.3
+_FALLEN = 0.7
+_TELLING_RUNS = 30
 
 
 def crowds(ended: Sequence[TimedRun], *, is_whole: bool = True) -> list[Crowd]:
@@ -228,16 +232,35 @@ def crowds(ended: Sequence[TimedRun], *, is_whole: bool = True) -> list[Crowd]:
     ]
 
 
+def merged(*told: Sequence[Crowd]) -> list[Crowd]:
+    """Crowds of the same size together."""
+    found: dict[int, list[Crowd]] = {}
+    for each in (crowd for crowds in told for crowd in crowds):
+        found.setdefault(int(each.number).bit_length(), []).append(each)
+    return [
+        Crowd(
+            sum(each.number * each.runs for each in same) / runs,
+            sum(each.wall * each.runs for each in same) / runs,
+            runs,
+        )
+        for _, same in sorted(found.items())
+        if (runs := sum(each.runs for each in same))
+    ]
+
+
 def knee_of(found: Sequence[Crowd]) -> int | None:
     """So many at once do all that can be done a second, by Little's law; None where nothing shows that there is an end.
 
-    It shows in tasks that take the longer the more of them run, from there to far beyond.
+    It shows in tasks that take the longer the more of them run, from there to far beyond; or at once, where the largest
+    crowd does far less a second than a smaller one.
     """
     if len(found) < 3:
         return None
-    alone = min(each.wall for each in found)
-    knee = max(1, round(max(each.rate for each in found) * alone))
+    alone, most, last = min(each.wall for each in found), max(each.rate for each in found), found[-1]
+    knee = max(1, round(most * alone))
+    if last.rate <= _FALLEN * most and last.runs >= _TELLING_RUNS and last.number > 1.5 * knee:
+        return knee
     beyond = [each for each in found if each.number >= 1.5 * knee]
-    if found[-1].number < _BEYOND * knee or len(beyond) < 2:
+    if last.number < _BEYOND * knee or len(beyond) < 2:
         return None
     return knee if all(after.wall >= _SLOWER * before.wall for before, after in pairwise(beyond)) else None

@@ -48,7 +48,12 @@ class Answers:
             if what == "message":
                 return {"message": self._message(str(arguments.get("id")))}
             if what == "ended":
-                return {"ended": [_timed(each) for each in _copied(lambda: self._statistics.ended)]}
+                ended = [_timed(each) for each in _copied(lambda: self._statistics.ended)]
+                first = [
+                    {"task": each.task, "begun": round(each.begun, 6), "wall": round(each.wall_seconds, 6)}
+                    for each in self._statistics.first
+                ]
+                return {"ended": ended, "first": first}
             if what == "stacks":
                 threads = stacks.own()[: LONGEST_ANSWER // 2]
                 return {"threads": threads, "green": stacks.green()[: LONGEST_ANSWER - len(threads)]}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections import deque
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fleet.broker.delivery import Delivery
 from fleet.broker.reposting import due_at
@@ -35,7 +35,13 @@ from fleet.telemetry import (
 from fleet.worker.error_groups import ErrorGroups
 from fleet.worker.outcome import Outcome
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Numbers = tuple[object, str, str, int, float, float, float | None, str]  # of an EndedTask
+
 KEPT_ENDED = 1000
+_KEPT_FIRST = 1000
 _RAN = RETRIED  # of the outcomes this one and those before it are of tasks that ran
 _LATEST_MOMENT = 2**53
 
@@ -53,6 +59,14 @@ class EndedTask(NamedTuple):
     reason: str
 
 
+class FirstTask(NamedTuple):
+    """One of the first that ran in this process. `begun` is monotonic."""
+
+    task: str
+    begun: float
+    wall_seconds: float
+
+
 class _Series:
     __slots__ = ("last_success", "numbers", "task")
 
@@ -68,10 +82,9 @@ class TaskStatistics:
     def __init__(self) -> None:
         self.birth = os.urandom(12).hex()
         self.errors = ErrorGroups()
-        self._ended: deque[tuple[object, str, str, int, float, float, float | None, str]] = deque(
-            maxlen=KEPT_ENDED
-        )
-        self._end = self._ended.append
+        self._ended: deque[Numbers] = deque(maxlen=KEPT_ENDED)
+        self._first: list[FirstTask] = []
+        self._end: Callable[[Numbers], None] = self._end_as_first
         self._series: dict[tuple[str, object], _Series] = {}
         self._known: frozenset[str] = frozenset()  # names of the app's tasks
         self.set_clock()
@@ -84,6 +97,20 @@ class TaskStatistics:
     def ended(self) -> list[EndedTask]:
         """The last ones, the oldest first. RuntimeError when another one ends just then."""
         return [EndedTask(*each) for each in self._ended]
+
+    @property
+    def first(self) -> list[FirstTask]:
+        """The first ones, when `ended` no longer has them all; else none.
+
+        They began on a worker that was filling up: how long they took tells what few at once take.
+        """
+        return [] if len(self._first) < _KEPT_FIRST else list(self._first)
+
+    def _end_as_first(self, ended: Numbers) -> None:
+        self._ended.append(ended)
+        self._first.append(FirstTask(ended[1], ended[4], ended[5]))
+        if len(self._first) >= _KEPT_FIRST:
+            self._end = self._ended.append  # from now on nobody pays for this
 
     def learn(self, tasks: frozenset[str]) -> None:
         """The names that the app has: whoever can send a message could make up any number of others."""

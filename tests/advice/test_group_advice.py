@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.advice.evidence import GroupEvidence, TaskEvidence, TimedRun, crowds, knee_of
+from fleet.advice.evidence import Crowd, GroupEvidence, TaskEvidence, TimedRun, crowds, knee_of
 from fleet.advice.group_advice import Declared, GroupAdvice, SplitAdvice, Surroundings, advise
 from fleet.histogram import BUCKETS, bucket
 
@@ -194,6 +194,25 @@ def test_a_limit_that_was_never_seen_from_below_is_not_run_into() -> None:
     late = whole._replace(ended=tuple(sorted(whole.ended, key=lambda each: each.begun)[400:1400]))
     declared = Declared("gevent", 200, 1, {"q": "io"})
     assert advise(late, declared, AROUND) is None
+
+
+def test_a_limit_that_was_seen_from_below_when_the_worker_filled_up_is_known_ever_after() -> None:
+    """The same, and the worker has remembered its first runs."""
+    whole = group("gevent", 200, 0.05, 0.0005, number=4000, capacity=20)
+    runs = sorted(whole.ended, key=lambda each: each.begun)
+    late = whole._replace(ended=tuple(runs[-1000:]), first=tuple(runs[:1000]))
+    advice = advise(late, Declared("gevent", 200, 1, {"q": "io"}), AROUND)
+    assert isinstance(advice, GroupAdvice)
+    assert 14 <= (advice.concurrency or 0) <= 30, advice
+
+
+def test_a_service_that_does_less_for_many_is_a_limit_not_far_beyond_it() -> None:
+    """100 callers where 50 are served best, and no crowd of more than twice as many."""
+    found = [Crowd(3, 0.1, 4), Crowd(6, 0.1, 8), Crowd(12, 0.1, 16), Crowd(24, 0.1, 32)]
+    found += [Crowd(47, 0.1, 64), Crowd(90, 0.33, 900)]
+    assert knee_of(found) == 47
+    assert knee_of([*found[:-1], Crowd(90, 0.2, 900)]) is None, "as many a second"
+    assert knee_of([*found[:-1], Crowd(90, 0.33, 8)]) is None, "too few to tell"
 
 
 def test_of_few_slots_that_were_always_busy_it_is_said_that_it_is_not_quite_sure() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from math import ceil
 from operator import add
@@ -84,8 +84,10 @@ def gather(fleet: Fleet, state: StateDir, seconds: float, cpus: int) -> dict[str
         )
         if tasks:
             memory, cpu_wait = _of_processes(each)
-            ended = _ended(client, name) if live else ()
-            found[name] = GroupEvidence(name, each.pool, each.slots, tasks, cpus, cpu_wait, memory, ended)
+            ended, first = _ended(client, name) if live else ((), ())
+            found[name] = GroupEvidence(
+                name, each.pool, each.slots, tasks, cpus, cpu_wait, memory, ended, first
+            )
     return found
 
 
@@ -169,11 +171,16 @@ def _task(queue: str, task: str, counts: Sequence[float], is_async: bool | None)
     )
 
 
-def _ended(client: ApiClient, group: str) -> tuple[TimedRun, ...]:
+def _ended(client: ApiClient, group: str) -> tuple[tuple[TimedRun, ...], tuple[TimedRun, ...]]:
+    """The last runs of its workers, and their first ones where these are not among the last."""
     with suppress(ControllerUnavailable, ApiError, KeyError, TypeError):
-        said = client.get(f"/ended?group={quote(group)}")["ended"]
-        return tuple(TimedRun(each["worker"], each["begun"], each["wall"]) for each in said)
-    return ()
+        said = client.get(f"/ended?group={quote(group)}")
+        return _timed(said["ended"]), _timed(said.get("first", ()))
+    return (), ()
+
+
+def _timed(said: Iterable[Mapping[str, Any]]) -> tuple[TimedRun, ...]:
+    return tuple(TimedRun(each["worker"], each["begun"], each["wall"]) for each in said)
 
 
 def _of_processes(ran: _Ran) -> tuple[float, float | None]:

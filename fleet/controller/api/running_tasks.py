@@ -30,7 +30,10 @@ async def running(reconciler: Reconciler, group: str | None) -> dict[str, Any]:
 
 
 async def ended(reconciler: Reconciler, group: str | None) -> dict[str, Any]:
-    """Up to a thousand of each worker; `begun` is a time of that worker's clock, and of no other."""
+    """Up to a thousand of each worker; `begun` is a time of that worker's clock, and of no other.
+
+    `first`: the first ones of each worker that has ended more since.
+    """
     by_pid = _workers(reconciler, group)
     said = await reconciler.workers.ask(by_pid, "ended")
     tasks = [
@@ -38,7 +41,16 @@ async def ended(reconciler: Reconciler, group: str | None) -> dict[str, Any]:
         for pid, answer in said.items()
         for each in _fitting(answer.get("ended"), ("task", "outcome"), ("begun", "wall"))
     ]
-    return {"ended": tasks, "silent": sorted(name for pid, name in by_pid.items() if pid not in said)}
+    first = [
+        {**{name: each[name] for name in ("task", "begun", "wall")}, "worker": by_pid[pid]}
+        for pid, answer in said.items()
+        for each in _fitting(answer.get("first"), ("task",), ("begun", "wall"))
+    ]
+    return {
+        "ended": tasks,
+        "first": first,
+        "silent": sorted(name for pid, name in by_pid.items() if pid not in said),
+    }
 
 
 def _workers(reconciler: Reconciler, group: str | None) -> dict[int, str]:

@@ -150,6 +150,17 @@ def test_the_last_thousand_that_ended_are_known(counted: TaskStatistics) -> None
     assert counted.ended[-1].wall_seconds == 0.2
 
 
+def test_the_first_thousand_are_told_once_the_last_thousand_are_others(counted: TaskStatistics) -> None:
+    for number in range(KEPT_ENDED - 1):
+        count(counted, delivery(id=str(number)), outcome=Outcome("succeeded", wall_seconds=1.0 + number))
+    assert counted.first == [], "they are all among the last"
+    for _ in range(KEPT_ENDED):
+        count(counted, delivery())
+    assert len(counted.first) == KEPT_ENDED
+    assert [each.wall_seconds for each in counted.first[:2]] == [1.0, 2.0]
+    assert counted.first[0].task == "shop.resize"
+
+
 def test_the_place_of_an_error_is_the_innermost_of_the_app() -> None:
     assert place(TRACEBACK) == "/srv/shop/images.py:40 in inner"
     only_libraries = '  File "/usr/lib/python3/dist-packages/a.py", line 3, in f\n    x\n'
