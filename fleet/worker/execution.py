@@ -147,8 +147,8 @@ class Executor:
                 tell_end(current, raised, time.monotonic() - began)
             running.reset(token)
             django_db.let_go(thread_ends=self._thread_ends)
-        wall, cpu = time.monotonic() - began, self._cpu_clock() - cpu_began
-        return outcome._replace(wall_seconds=wall, cpu_seconds=cpu)
+        now, cpu = time.monotonic(), self._cpu_clock() - cpu_began
+        return outcome._replace(wall_seconds=now - began, cpu_seconds=cpu, ended_at=now)
 
     def _invoke(self, target: Target, call: Call) -> None:
         result = target.function(*call.args, **call.kwargs)

@@ -39,6 +39,7 @@ class Outcome(NamedTuple):
     told: Told = ""
     hard_limit_seconds: float | None = None  # it was ended for that one
     result: str = ""  # what it has returned, for people; only where somebody wants to know
+    ended_at: float = 0.0  # monotonic, where the pool has said: the loop may hear of it much later
 
 
 class Verdict(NamedTuple):

@@ -132,9 +132,10 @@ class TaskStatistics:
         if kind <= _RAN:
             if not wall and now > since:  # its process was ended for it
                 wall = now - since
-            # Prefork is sent work ahead; and whoever settles in the loop may know it a little later than it ended.
-            if now - wall > since:
-                begun = now - wall
+            # Prefork is sent work ahead; and where tasks keep the loop from going on it hears of their ends late.
+            ended = outcome.ended_at if since < outcome.ended_at < now else now
+            if ended - wall > since:
+                begun = ended - wall
             numbers[WALL] += wall
             numbers[CPU] += outcome.cpu_seconds
             numbers[DURATIONS + bisect_left(BOUNDS, wall)] += 1

@@ -54,7 +54,8 @@ class AsyncExecutor(Executor):
         if hooks.task_end:
             tell_end(current, raised, time.monotonic() - began)
         await async_django.close_stale()
-        return outcome._replace(wall_seconds=time.monotonic() - began, cpu_seconds=steps.cpu_seconds)
+        now = time.monotonic()
+        return outcome._replace(wall_seconds=now - began, cpu_seconds=steps.cpu_seconds, ended_at=now)
 
 
 async def _call(target: Target, call: Call) -> None:

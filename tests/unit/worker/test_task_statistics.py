@@ -142,6 +142,15 @@ def test_only_what_has_changed_is_told_again(counted: TaskStatistics) -> None:
     assert (entry.task, entry.numbers[SUCCEEDED]) == ("shop.mail", 2), "and all of it, not what is new"
 
 
+def test_a_task_whose_end_the_loop_hears_of_late_began_when_it_began(counted: TaskStatistics) -> None:
+    """Coroutines that block the event loop one after the other: all of their ends are told at once."""
+    now = time.monotonic()
+    for end in (1.5, 1.2, 0.0):
+        late = Outcome("succeeded", wall_seconds=0.3, ended_at=now - end if end else 0.0)
+        counted.count(delivery(), late, SUCCEEDED, now - 2.0, now)
+    assert [now - each.begun for each in counted.ended] == pytest.approx([1.8, 1.5, 0.3])
+
+
 def test_the_last_thousand_that_ended_are_known(counted: TaskStatistics) -> None:
     for number in range(KEPT_ENDED + 3):
         count(counted, delivery(id=str(number)))
