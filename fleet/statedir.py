@@ -96,6 +96,11 @@ class StateDir:
         return self.root / "history.db"
 
     @property
+    def lessons(self) -> Path:
+        """What `fleet advise` has learnt of each group under its earlier settings."""
+        return self.root / "lessons.json"
+
+    @property
     def alerts(self) -> Path:
         """Which alerts fire, and what of them has not been delivered yet."""
         return self.root / "alerts.json"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from fleet.advice.lessons import Lessons
 from fleet.histogram import quantile
 
 TAKING_TURNS = ("gevent", "eventlet", "asyncio")
@@ -76,6 +77,7 @@ class GroupEvidence(NamedTuple):
     memory: float = 0.0
     ended: tuple[TimedRun, ...] = ()
     first: tuple[TimedRun, ...] = ()
+    lessons: Lessons = Lessons()
 
     @property
     def ran(self) -> int:
@@ -122,6 +124,19 @@ class GroupEvidence(NamedTuple):
     def crowds(self) -> list[Crowd]:
         """Of the last runs and the first: while a worker fills up it shows what few at once take."""
         return merged(crowds(self.ended, is_whole=self.ran <= len(self.ended)), crowds(self.first))
+
+    @property
+    def knee(self) -> int | None:
+        """So many at once do all that can be done, as it shows now or has shown before; None: nothing has."""
+        return knee_of(self.crowds) or self.lessons.at_once
+
+    def learnt(self, now: float) -> Lessons:
+        """What is to be remembered once the settings are others."""
+        return self.lessons.with_seen(
+            self.pool if self.takes_turns else None,
+            knee_of(self.crowds) if self.computes < 0.5 else None,
+            now,
+        )
 
     @property
     def waits(self) -> bool:

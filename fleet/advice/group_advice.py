@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from fleet.advice.evidence import GroupEvidence, TaskEvidence, knee_of
+from fleet.advice.evidence import GroupEvidence, TaskEvidence
 from fleet.advice.measured import COMPUTES
 from fleet.advice.mixes import why_apart
 from fleet.duration_words import measured
@@ -137,7 +137,7 @@ def _more_or_fewer(
 ) -> GroupAdvice | None:
     """Of tasks that wait: another number of slots, and with it perhaps another pool."""
     why, fits, seen = _measured(evidence), _fits(evidence, around), evidence.crowds
-    knee = knee_of(seen)
+    knee = evidence.knee
     if knee is not None and declared.slots > _NEAR * knee:
         why += f"; with more than about {knee} at once they take longer, and no more of them end a second"
         gain = f"{knee} at once do as many, each sooner"
@@ -183,9 +183,10 @@ def _workload_only(evidence: GroupEvidence, why: str, workloads: dict[str, str])
 def _pool_to_wait_on(evidence: GroupEvidence, around: Surroundings, present: str, knee: int | None) -> str:
     if present == "solo" and (not evidence.waits or knee == 1):
         return present
+    blocked = evidence.lessons.blocked
     if all(task.is_async for task in evidence.tasks):
-        return "asyncio"
-    if any(task.is_async for task in evidence.tasks):
+        return "threads" if "asyncio" in blocked else "asyncio"
+    if any(task.is_async for task in evidence.tasks) or any(pool in blocked for pool in _GREEN):
         return "threads"
     return next((pool for pool in _GREEN if pool in around.pools), "threads")
 

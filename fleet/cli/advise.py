@@ -111,10 +111,13 @@ def _kept(
 
 
 def _evidence(fleet: Fleet, seconds: float, machine: Machine) -> dict[str, GroupEvidence]:
+    from fleet.cli.running import lesson_file
     from fleet.cli.running.evidence import gather
     from fleet.config.resolve import state_dir
 
-    return gather(fleet, state_dir(fleet), seconds, machine.cpus.value)
+    found = gather(fleet, state_dir(fleet), seconds, machine.cpus.value)
+    lesson_file.write(state_dir(fleet), found)
+    return found
 
 
 def _seconds(text: str) -> float:

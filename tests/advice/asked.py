@@ -1,9 +1,10 @@
-"""What `fleet bench` and `fleet advise` answer of a workload: real workers on an embedded broker, in a folder of its own."""
+"""What `fleet bench` and `fleet advise` answer of a workload: real workers, an embedded broker, a folder of its own."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from fleet.machine import this_machine
+from fleet.statedir import StateDir
 from tests.advice.conftest import TOML
 from tests.advice.workloads import APART
 from tests.support import ROOT
@@ -138,7 +140,7 @@ def advise(workload: Workload) -> Answer:
 def _in_a_line(found: Mapping[str, Any]) -> str:
     evidence = found["evidence"]["work"]
     counted = ", ".join(
-        f"{each['task']} {each['ran']} × {each['wall_seconds']} s, cpu {each['cpu_seconds']}, "
+        f"{each['task']} {each['ran']} times {each['wall_seconds']} s, cpu {each['cpu_seconds']}, "
         f"share {each['cpu_share']}, waited {each['wait_p95_seconds']}"
         for each in evidence["tasks"]
     )
@@ -199,8 +201,12 @@ def _running(file: Path) -> Iterator[None]:
         yield
     finally:
         _fleet(file, "down", "--now", codes=(0, 1, 3))
-        # What the next one counts is its own, from the beginning.
-        subprocess.run(["rm", "-rf", str(file.parent / ".fleet")], check=True)
+        # What the next one counts is its own, from the beginning; only what was learnt stays.
+        state = StateDir(file.parent / ".fleet")
+        learnt = state.lessons.read_text() if state.lessons.exists() else "{}"
+        shutil.rmtree(state.root)
+        state.root.mkdir()
+        state.lessons.write_text(learnt)
 
 
 def _fleet(file: Path, *arguments: str, within: float = 120, codes: tuple[int, ...] = (0,)) -> str:

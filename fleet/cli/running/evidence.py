@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from fleet.advice.evidence import GroupEvidence, TaskEvidence, TimedRun
+from fleet.advice.lessons import Lessons
 from fleet.bench.process_facts import of_processes
 from fleet.cli.file.app_inventory import take_inventory
+from fleet.cli.running import lesson_file
 from fleet.cli.running.api_client import ApiClient, ApiError, ControllerUnavailable, status_if_answering
 from fleet.config.model import Fleet
 from fleet.config.resolve import app_import, state_dir
@@ -67,7 +69,7 @@ def gather(fleet: Fleet, state: StateDir, seconds: float, cpus: int) -> dict[str
         with suppress(ControllerUnavailable, ApiError):
             live = client.get(f"/statistics?window={_LIVE_SECONDS}")
     ran = _ran(fleet, live.get("groups_ran") or _remembered(state), status)
-    asyncs = _asyncs(fleet)
+    asyncs, lessons = _asyncs(fleet), lesson_file.read(state)
     found = {}
     for name, each in ran.items():
         numbers = _numbers(state, max(now - seconds, each.since), now - _LIVE_SECONDS if live else now)
@@ -86,7 +88,8 @@ def gather(fleet: Fleet, state: StateDir, seconds: float, cpus: int) -> dict[str
             memory, cpu_wait = _of_processes(each)
             ended, first = _ended(client, name) if live else ((), ())
             found[name] = GroupEvidence(
-                name, each.pool, each.slots, tasks, cpus, cpu_wait, memory, ended, first
+                *(name, each.pool, each.slots, tasks, cpus, cpu_wait, memory, ended, first),
+                lessons.get(name, Lessons()),
             )
     return found
 
