@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
@@ -12,19 +13,19 @@ import threading
 import time
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 from fleet.machine import this_machine
 from fleet.statedir import StateDir
 from tests.advice.conftest import TOML
-from tests.advice.workloads import APART
 from tests.support import ROOT
 
+APART = "apart"
+_BUDGET = 40  # of the bench, in seconds
 _RUN_SECONDS = 15.0  # that the fleet runs, at least, before advice is asked for
 _MOST_ROUNDS = 4
 _PAUSE_SECONDS = 3.0  # between two waves of bursts
@@ -39,53 +40,61 @@ class Answer(NamedTuple):
     said: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return "apart" if self.apart else f"{self.pool} {self.concurrency}" if self.pool else "nothing"
+        return APART if self.apart else f"{self.pool} {self.concurrency}" if self.pool else "nothing"
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A module of tests/advice/workloads, or another one of the same form."""
+    """A module of tests/advice/workloads, or another one of the same form: what it says of itself."""
 
-    module: ModuleType
+    module: str
+    says: Mapping[str, Any]
 
     @classmethod
     def named(cls, name: str, package: str = "tests.advice.workloads") -> Workload:
-        return cls(import_module(f"{package}.{name}"))
-
-    @property
-    def name(self) -> str:
-        return self.module.__name__.rpartition(".")[2]
+        spec = find_spec(f"{package}.{name}")
+        assert spec is not None and spec.origin, f"no module {package}.{name}"
+        return cls(spec.name, _literals(Path(spec.origin)))
 
     @property
     def every(self) -> Mapping[str, int]:
         """Of each task how many messages for each of the others."""
-        return getattr(self.module, "EVERY", {"work": 1})
-
-    @property
-    def budget(self) -> int:
-        """Of the bench, in seconds."""
-        return int(getattr(self.module, "BUDGET", 40))
+        found: Mapping[str, int] = self.says.get("EVERY", {"work": 1})
+        return found
 
     def is_right(self, answer: Answer) -> bool:
-        if self.module.RIGHT == APART or answer.apart:
-            return self.module.RIGHT == APART and answer.apart
-        pools, fewest, most = self.module.RIGHT
+        right = self.says["RIGHT"]
+        if right == APART or answer.apart:
+            return right == APART and answer.apart
+        pools, fewest, most = right
         return answer.pool in pools and _number(fewest) <= answer.concurrency <= _number(most)
 
     def expected(self) -> str:
-        if self.module.RIGHT == APART:
-            return "apart"
-        pools, fewest, most = self.module.RIGHT
+        if self.says["RIGHT"] == APART:
+            return APART
+        pools, fewest, most = self.says["RIGHT"]
         return f"{' or '.join(sorted(pools))} {_number(fewest)} to {_number(most)}"
 
     def write(self, folder: Path, pool: str, concurrency: int) -> Path:
         file = folder / "fleet.toml"
-        memory = getattr(self.module, "MEMORY", "16GiB")
-        text = TOML.format(
-            app=self.module.__name__, root=ROOT, pool=pool, concurrency=concurrency, memory=memory
-        )
+        memory = self.says.get("MEMORY", "16GiB")
+        text = TOML.format(app=self.module, root=ROOT, pool=pool, concurrency=concurrency, memory=memory)
         file.write_text(text)
         return file
+
+
+def _literals(file: Path) -> dict[str, Any]:
+    """Of constants at the top of the module; the tasks of two modules can't be in one process."""
+    found = {}
+    for each in ast.parse(file.read_text()).body:
+        if (
+            isinstance(each, ast.Assign)
+            and isinstance(name := each.targets[0], ast.Name)
+            and name.id.isupper()
+        ):
+            with suppress(ValueError):
+                found[name.id] = ast.literal_eval(each.value)
+    return found
 
 
 def _number(said: str | int) -> int:
@@ -98,7 +107,15 @@ def bench(workload: Workload) -> Answer:
     with tempfile.TemporaryDirectory(prefix="fleet-judge-") as folder:
         file = workload.write(Path(folder), "threads", 2)
         said = json.loads(
-            _fleet(file, "bench", *workload.every, "--budget", f"{workload.budget}s", "--json", within=240)
+            _fleet(
+                file,
+                "bench",
+                *workload.every,
+                "--budget",
+                f"{workload.says.get('BUDGET', _BUDGET)}s",
+                "--json",
+                within=240,
+            )
         )
     found = [each["recommendation"] for each in said["tasks"]]
     reasons = tuple(
@@ -120,7 +137,7 @@ def _cells(task: Mapping[str, Any]) -> str:
 
 def advise(workload: Workload) -> Answer:
     """What is in the file after `fleet advise --write` was followed until it was silent."""
-    pool, slots = workload.module.START
+    pool, slots = workload.says["START"]
     said: list[str] = []
     with tempfile.TemporaryDirectory(prefix="fleet-judge-") as folder:
         file = workload.write(Path(folder), pool, _number(slots))
@@ -177,8 +194,8 @@ def _round(workload: Workload, file: Path) -> dict[str, Any]:
 
 def _feed(workload: Workload, file: Path, over: threading.Event) -> None:
     """There is always a wave waiting; of bursts, one after the other, with a pause when it is done."""
-    bursts = getattr(workload.module, "BURSTS", 0)
-    wave = workload.module.SENT // (bursts or 1)
+    bursts = workload.says.get("BURSTS", 0)
+    wave = workload.says["SENT"] // (bursts or 1)
     whole = sum(workload.every.values())
     low = 0 if bursts else wave // 2
     while not over.is_set():

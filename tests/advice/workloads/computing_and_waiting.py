@@ -9,9 +9,8 @@ from __future__ import annotations
 import time
 
 from fleet import task
-from tests.advice.workloads import APART
 
-RIGHT = APART
+RIGHT = "apart"
 START = ("threads", 8)
 SENT = 200
 EVERY = {"work": 4, "resize": 1}

@@ -9,9 +9,8 @@ from __future__ import annotations
 import time
 
 from fleet import task
-from tests.advice.workloads import APART
 
-RIGHT = APART
+RIGHT = "apart"
 START = ("prefork", "cpus")
 SENT = 600
 BUDGET = 60
