@@ -1,6 +1,6 @@
 """fleet, its peers and the raw clients in turn; a table of medians and ratios.
 
-    python -m benchmarks [--quick] [--rounds 3] [--only throughput --only io …] [--match WORD] [--out FILE] [--resume]
+    python -m benchmarks [--quick] [--rounds 3] [--only throughput --only io …] [--match WORD …] [--out FILE] [--resume]
     python -m benchmarks compare OLD.json NEW.json     ratios of two results files
     python -m benchmarks page RESULTS.json             write the tables and charts of docs/performance.md
 
@@ -59,7 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="a smoke test, no measurement")
     parser.add_argument("--rounds", type=int, help="default 3, with --quick 1")
     parser.add_argument("--only", action="append", choices=sorted(SCENARIOS), help="these scenarios")
-    parser.add_argument("--match", default="", help="only contenders with this in `broker: name`")
+    parser.add_argument(
+        "--match", action="append", metavar="WORD", help="only contenders with one of these in `broker: name`"
+    )
     parser.add_argument("--out", type=Path, default=Path("benchmarks.json"), help="default benchmarks.json")
     parser.add_argument("--resume", action="store_true", help="measure what FILE does not have yet")
     parser.add_argument("--rabbitmq", default=RABBITMQ, metavar="URL")
@@ -81,7 +83,9 @@ def run(options: argparse.Namespace) -> int:
                 return 2
             found = before
         chosen = [SCENARIOS[name] for name in options.only or SCENARIOS]
-        planned = steps(chosen, rounds, quick=options.quick, match=options.match, brokers=tuple(brokers.urls))
+        planned = steps(
+            chosen, rounds, quick=options.quick, match=options.match or (), brokers=tuple(brokers.urls)
+        )
         session = Session(brokers, found, options.out, options.quick)
         try:
             for scenario in session.take(left(planned, found)):

@@ -24,14 +24,15 @@ class Step(NamedTuple):
 
 
 def steps(
-    scenarios: Sequence[Scenario], rounds: int, *, quick: bool, match: str, brokers: Sequence[str]
+    scenarios: Sequence[Scenario], rounds: int, *, quick: bool, match: Sequence[str], brokers: Sequence[str]
 ) -> list[Step]:
     return [
         Step(scenario, contender, number)
         for scenario in scenarios
         for number in range(rounds)
         for contender in scenario.chosen(quick)
-        if contender.broker in brokers and match.lower() in contender.key.lower()
+        if contender.broker in brokers
+        and (not match or any(word.lower() in contender.key.lower() for word in match))
     ]
 
 

@@ -67,13 +67,13 @@ class Workload:
         if right == APART or answer.apart:
             return right == APART and answer.apart
         pools, fewest, most = right
-        return answer.pool in pools and _number(fewest) <= answer.concurrency <= _number(most)
+        return answer.pool in pools and number(fewest) <= answer.concurrency <= number(most)
 
     def expected(self) -> str:
         if self.says["RIGHT"] == APART:
             return APART
         pools, fewest, most = self.says["RIGHT"]
-        return f"{' or '.join(sorted(pools))} {_number(fewest)} to {_number(most)}"
+        return f"{' or '.join(sorted(pools))} {number(fewest)} to {number(most)}"
 
     def write(self, folder: Path, pool: str, concurrency: int) -> Path:
         file = folder / "fleet.toml"
@@ -97,12 +97,13 @@ def _literals(file: Path) -> dict[str, Any]:
     return found
 
 
-def _number(said: str | int) -> int:
+def number(said: str | int) -> int:
+    """ "cpus" is that many of this machine."""
     cpus = this_machine().cpus.value
     return {"cpus": cpus, "cpus/2": max(1, cpus // 2)}[said] if isinstance(said, str) else said
 
 
-def bench(workload: Workload) -> Answer:
+def bench(workload: Workload, budget: int = 0) -> Answer:
     """What `fleet bench` recommends. AssertionError with its words where it fails."""
     with tempfile.TemporaryDirectory(prefix="fleet-judge-") as folder:
         file = workload.write(Path(folder), "threads", 2)
@@ -112,7 +113,7 @@ def bench(workload: Workload) -> Answer:
                 "bench",
                 *workload.every,
                 "--budget",
-                f"{workload.says.get('BUDGET', _BUDGET)}s",
+                f"{budget or workload.says.get('BUDGET', _BUDGET)}s",
                 "--json",
                 within=240,
             )
@@ -135,13 +136,13 @@ def _cells(task: Mapping[str, Any]) -> str:
     return f"alone {alone.get('wall_seconds')} s, computes {alone.get('cpu_share')}; {', '.join(cells)}"
 
 
-def advise(workload: Workload) -> Answer:
+def advise(workload: Workload, rounds: int = _MOST_ROUNDS) -> Answer:
     """What is in the file after `fleet advise --write` was followed until it was silent."""
     pool, slots = workload.says["START"]
     said: list[str] = []
     with tempfile.TemporaryDirectory(prefix="fleet-judge-") as folder:
-        file = workload.write(Path(folder), pool, _number(slots))
-        for _ in range(_MOST_ROUNDS):
+        file = workload.write(Path(folder), pool, number(slots))
+        for _ in range(rounds):
             found = _round(workload, file)
             if any(each["kind"] == "split" for each in found["advice"]):
                 return Answer(
@@ -172,17 +173,19 @@ def _round(workload: Workload, file: Path) -> dict[str, Any]:
     """One life of the fleet with that file: messages, evidence, advice; it is written into the file."""
     with _running(file):
         over = threading.Event()
-        feeder = threading.Thread(target=_feed, args=(workload, file, over))
+        trouble: list[BaseException] = []
+        feeder = threading.Thread(target=_feed, args=(workload, file, over, trouble))
         feeder.start()
         try:
             began, found = time.monotonic(), dict[str, Any]()
-            while time.monotonic() - began < 100:
+            while time.monotonic() - began < 100 and not trouble:
                 time.sleep(2)
                 if time.monotonic() - began < _RUN_SECONDS:
                     continue
                 found = json.loads(_fleet(file, "advise", "--json"))
                 if found["evidence"].get("work", {}).get("enough"):
                     break
+            assert not trouble, f"no more messages: {trouble}"
             assert found["evidence"].get("work", {}).get("enough"), f"no evidence after 100 s: {found}"
             if found["advice"] and found["diff"]:
                 found = json.loads(_fleet(file, "advise", "--json", "--write"))
@@ -192,7 +195,14 @@ def _round(workload: Workload, file: Path) -> dict[str, Any]:
             feeder.join()
 
 
-def _feed(workload: Workload, file: Path, over: threading.Event) -> None:
+def _feed(workload: Workload, file: Path, over: threading.Event, trouble: list[BaseException]) -> None:
+    try:
+        _keep_fed(workload, file, over)
+    except BaseException as error:  # told where the advice is waited for
+        trouble.append(error)
+
+
+def _keep_fed(workload: Workload, file: Path, over: threading.Event) -> None:
     """There is always a wave waiting; of bursts, one after the other, with a pause when it is done."""
     bursts = workload.says.get("BURSTS", 0)
     wave = workload.says["SENT"] // (bursts or 1)

@@ -46,7 +46,8 @@ def session(tmp_path: Path, found: Results) -> Session:
 def test_a_session_runs_all_contestants_in_turn_and_again() -> None:
     assert [step.contender.name for step in planned(Runs())] == ["a", "b", "c", "a", "b", "c"]
     assert [step.contender.name for step in planned(Runs(), 1, brokers=("redis",))] == ["a", "b"]
-    assert [step.contender.name for step in planned(Runs(), 1, match="MQ: C")] == ["c"]
+    assert [step.contender.name for step in planned(Runs(), 1, match=["MQ: C"])] == ["c"]
+    assert [step.contender.name for step in planned(Runs(), 1, match=["MQ: C", ": a"])] == ["a", "c"]
 
 
 def test_what_was_measured_before_ctrl_c_is_saved_and_the_rest_is_left(tmp_path: Path) -> None:
