@@ -11,6 +11,7 @@ from typing import NamedTuple
 from fleet.advice.evidence import GroupEvidence, TaskEvidence
 from fleet.advice.measured import COMPUTES
 from fleet.advice.mixes import why_apart
+from fleet.advice.prefetch_and_limits import ENOUGH_FOR_A_LIMIT, slowest, time_limit, wrong_prefetch
 from fleet.duration_words import measured
 
 _GREEN = ("gevent", "eventlet")
@@ -25,12 +26,17 @@ _OWN_SECONDS = 0.0001  # of CPU that a worker takes for a task besides
 
 
 class Declared(NamedTuple):
-    """What fleet.toml says of the group. `slots`: as a number; `workloads`: by queue, None where it says nothing."""
+    """What fleet.toml says of the group. `slots`: as a number; `workloads`: by queue, None where it says nothing.
+
+    `prefetch` None: "auto". `is_unlimited`: its tasks have no time limit, and could have one.
+    """
 
     pool: str
     slots: int
     replicas: int | None  # None: scaled by load
     workloads: dict[str, str | None]
+    prefetch: int | None = None
+    is_unlimited: bool = False
 
 
 class Surroundings(NamedTuple):
@@ -55,6 +61,8 @@ class GroupAdvice(NamedTuple):
     workloads: dict[str, str] = {}  # noqa: RUF012  never changed
     replicas: int | None = None
     sure: str = "yes"
+    prefetch: str | None = None
+    time_limit: int | None = None  # seconds
 
 
 class SplitAdvice(NamedTuple):
@@ -75,9 +83,27 @@ def advise(
     if apart and _is_felt(evidence, known):
         return SplitAdvice(evidence.group, apart)
     workloads = _workloads(evidence, declared)
-    if evidence.computes >= COMPUTES:
-        return _computing(evidence, declared, around, workloads)
-    return _waiting(evidence, declared, around, workloads)
+    shape = _computing if evidence.computes >= COMPUTES else _waiting
+    return shape(evidence, declared, around, workloads) or _besides(evidence, declared)
+
+
+def _besides(evidence: GroupEvidence, declared: Declared) -> GroupAdvice | None:
+    """Where pool and slots are right: what a worker takes ahead, and a limit that is missing."""
+    why, gains, prefetch, limit = [_measured(evidence)], [], None, None
+    if declared.prefetch is not None:
+        is_alone = declared.replicas == 1
+        found = wrong_prefetch(evidence, declared.prefetch, declared.slots, is_alone=is_alone)
+        if found is not None:
+            prefetch = "auto"
+            why.append(found[0])
+            gains.append(found[1])
+    if declared.is_unlimited and declared.pool == "prefork" and evidence.ran >= ENOUGH_FOR_A_LIMIT:
+        limit = time_limit(evidence)
+        why.append(f"999 of 1,000 within {measured(slowest(evidence))}")
+        gains.append(f"a task that hangs gives its process back after {limit} s")
+    if not gains:
+        return None
+    return GroupAdvice(evidence.group, "; ".join(why), "; ".join(gains), prefetch=prefetch, time_limit=limit)
 
 
 def _is_felt(evidence: GroupEvidence, known: list[TaskEvidence]) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import ceil
 from typing import TYPE_CHECKING
 
 from fleet.config.model import Fleet
@@ -15,9 +14,6 @@ from fleet.rules.registry import on_request
 if TYPE_CHECKING:  # loaded only where somebody has evidence
     from fleet.advice.evidence import GroupEvidence
     from fleet.advice.group_advice import GroupAdvice, SplitAdvice
-
-_SHORTEST_LIMIT = 30  # seconds
-_MARGIN = 5  # times what 999 of 1,000 took
 
 
 @on_request("FLT323", "not-as-measured", "warning", fix="unsafe")
@@ -82,6 +78,8 @@ def advice_on(
             slots(group, machine),
             group.replicas if isinstance(group.replicas, int) else None,
             {queue: fleet.queues[queue].workload for queue in group.queues if queue in fleet.queues},
+            group.prefetch if isinstance(group.prefetch, int) else None,
+            is_unlimited=group.time_limit is None,
         )
         around = Surroundings(
             max(1, machine.cpus.value - others), float(machine.memory.value), tuple(machine.modules)
@@ -105,20 +103,22 @@ def _steps(fleet: Fleet, advice: GroupAdvice) -> Iterator[Step]:
         yield _put(group, "concurrency", str(advice.concurrency), there="concurrency" in said)
     if advice.replicas is not None:
         yield _put(group, "replicas", str(advice.replicas), there="replicas" in said)
+    if advice.prefetch is not None:
+        yield Change((*group, "prefetch"), f'"{advice.prefetch}"')
 
 
 def _limits(fleet: Fleet, advice: GroupAdvice, evidence: GroupEvidence) -> Iterator[Step]:
     """What a prefork group should have besides: an end of its processes, and one of tasks that take far too long."""
-    from fleet.histogram import quantile
+    from fleet.advice.prefetch_and_limits import time_limit
 
     group, path = fleet.workers[advice.group], ("workers", advice.group)
     if (advice.pool or group.pool) != "prefork":
         return
-    if not (group.max_tasks or group.max_memory or group.max_age):
+    is_new = advice.prefetch is None and advice.time_limit is None  # else it is only about what it says
+    if is_new and not (group.max_tasks or group.max_memory or group.max_age):
         yield Add(path, "max_tasks", "1000")
-    if group.time_limit is None:
-        slowest = max((quantile(task.durations, 0.999) or 0.0 for task in evidence.tasks), default=0.0)
-        limit = max(_SHORTEST_LIMIT, ceil(slowest * _MARGIN))
+    if group.time_limit is None and (is_new or advice.time_limit is not None):
+        limit = time_limit(evidence)
         yield Add(path, "time_limit", f'"{limit}s"')
         if limit > group.grace_period.total_seconds():
             yield _put(path, "grace_period", f'"{limit}s"', there="grace_period" in group.said)
@@ -136,6 +136,8 @@ def in_words(advice: GroupAdvice) -> Iterator[str]:
         ("pool", advice.pool),
         ("concurrency", advice.concurrency),
         ("replicas", advice.replicas),
+        ("prefetch", advice.prefetch),
+        ("time_limit", None if advice.time_limit is None else f"{advice.time_limit}s"),
     ):
         if value is not None:
             yield f"{key} = {value}" if isinstance(value, int) else f'{key} = "{value}"'

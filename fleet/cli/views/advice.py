@@ -56,6 +56,8 @@ def _one_as_json(each: GroupAdvice | SplitAdvice) -> dict[str, Any]:
         "pool": each.pool,
         "concurrency": each.concurrency,
         "replicas": each.replicas,
+        "prefetch": each.prefetch,
+        "time_limit": each.time_limit,
         "workloads": each.workloads,
         "lines": list(in_words(each)),
         "evidence": each.why,
