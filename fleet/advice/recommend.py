@@ -15,6 +15,7 @@ _CLEARLY = 1.25
 _NOISY = 0.25
 _BUSY = 0.5  # from this part of its computing time on that it waited for a CPU, others are in the way
 _SATURATED = 0.8
+_IDLE = 0.6  # of the CPUs that one task at a time leaves
 
 
 class Recommendation(NamedTuple):
@@ -54,7 +55,9 @@ def _computing(alone: Alone, cells: Sequence[Cell], room: Capacity) -> Recommend
     best = max(
         (cell.rate for cell in cells if cell.setting.pool in ("prefork", "threads")), default=alone.rate
     )
-    is_busy = alone.delayed > _BUSY * alone.cpu
+    # Where one at a time gets in, the other CPUs have nothing to do: on a machine that others use nobody can see it.
+    idle = max((cell.idle_cpu for cell in cells), default=1.0)
+    is_busy = alone.delayed > _BUSY * alone.cpu or idle < _IDLE * (1 - 1 / max(2, room.cpus))
     if cells and room.cpus > 1 and fits > 1 and best < 1.15 * alone.rate and not is_busy:
         reason = f"it {share}, and {number} at once do no more than one: something lets one at a time in"
         return Recommendation("solo", 1, 1, "cpu", reason, "fairly")

@@ -23,6 +23,7 @@ _MOST_MESSAGES = 8_000
 _ALONE = 200  # messages, where they take no time
 _WARM_UP = 2
 _LAST_SECONDS = 1.5
+_LATE_SECONDS = 5.0
 
 
 class Subject(NamedTuple):
@@ -118,7 +119,7 @@ def measure(subject: Subject, setting: PoolSetting, alone: Alone, seconds: float
         before, cpus, began = _facts(worker), cpu_times(), time.monotonic()
         worker.go()
         until = time.monotonic() + max(seconds, alone.slow * (waves + 0.5)) + 0.5
-        looks = _until(worker, subject, number, until)
+        looks = _until(worker, subject, number, until, until + _LATE_SECONDS)
         idle = idle_part(cpus, cpu_times())
         ended = worker.ask_ended(2.0)
         after = _facts(worker)
@@ -171,10 +172,15 @@ def _worker(subject: Subject, setting: PoolSetting) -> Iterator[BenchWorker]:
             worker.stop(_LAST_SECONDS)
 
 
-def _until(worker: BenchWorker, subject: Subject, number: float, until: float) -> list[CounterReading]:
-    """Looks at its counters until `number` have ended, or the time is up; the first one is from before."""
+def _until(
+    worker: BenchWorker, subject: Subject, number: float, until: float, at_last: float = 0.0
+) -> list[CounterReading]:
+    """Looks at its counters until `number` have ended, or the time is up; the first one is from before.
+
+    `at_last`: until then where not one has ended, for with many at once all of them may take longer.
+    """
     looks = [_look(worker, subject.task)]
-    while looks[-1].ended < number and time.monotonic() < until:
+    while looks[-1].ended < number and time.monotonic() < (until if looks[-1].ended else max(until, at_last)):
         worker.ask_report()
         worker.listen(_LOOK_SECONDS)
         look = _look(worker, subject.task)

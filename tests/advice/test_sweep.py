@@ -154,3 +154,14 @@ def test_a_task_that_computes_and_waits_for_a_cpu_computes() -> None:
 
 def test_no_cpu_time_no_delay_of_tasks() -> None:
     assert delayed_in_tasks(3.0, 0.0, 0.0) == 0.0
+
+
+def test_on_a_busy_machine_nobody_says_that_one_at_a_time_gets_in() -> None:
+    """As measured: programs that compute, started by the task; what they waited for a CPU is told by nobody."""
+    task = Simulated(computes=0.17)
+    cells = [task.cell(PoolSetting(pool, 2), Capacity(2, 8e9, ROOM.pools)) for pool in ("prefork", "threads")]
+    slow = [cell._replace(rates=(4.3,), idle_cpu=0.05) for cell in cells]
+    found = recommend(task.alone(), slow, Capacity(2, 8e9, ROOM.pools))
+    assert (found.pool, found.concurrency) == ("prefork", 2)
+    alone_on_it = [cell._replace(rates=(5.8,), idle_cpu=0.49) for cell in cells]
+    assert recommend(task.alone(), alone_on_it, Capacity(2, 8e9, ROOM.pools)).pool == "solo"
