@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from fleet.advice.measured import IN_ONE_PROCESS, Alone, Capacity, Cell
-from fleet.advice.sweep import best_of, knee, pools_to_wait_on, scales
+from fleet.advice.sweep import best_of, knee, pool_that_scales, pools_to_wait_on, scales
 from fleet.duration_words import measured
 
 ENOUGH = 0.93
 """The smallest number of slots that does this part of the best is taken."""
-_CLEARLY = 1.25
 _NOISY = 0.25
 _BUSY = 0.5  # from this part of its computing time on that it waited for a CPU, others are in the way
 _SATURATED = 0.8
@@ -42,8 +41,7 @@ def recommend(alone: Alone, cells: Sequence[Cell], room: Capacity) -> Recommenda
     if alone.computes:
         found = _computing(alone, cells, room)
     else:
-        pools = pools_to_wait_on(alone, room)
-        pool = next((each for each in pools if scales(each, alone, known)), None)
+        pool = pool_that_scales(alone, known, room)
         found = _waiting(pool, alone, cells, room) if pool else _in_turn(alone, cells, room)
     return found._replace(notes=(*found.notes, *_notes(alone, cells, room)))
 
@@ -119,10 +117,14 @@ def _waiting(pool: str, alone: Alone, cells: Sequence[Cell], room: Capacity) -> 
 
 def _did_not_scale(alone: Alone, cells: Sequence[Cell], room: Capacity) -> str:
     for pool in pools_to_wait_on(alone, room):
-        tried = best_of(pool, {cell.setting: cell for cell in cells})
-        if pool not in ("threads", "prefork") and tried is not None:
-            why = "it blocks the event loop" if pool == "asyncio" else "what it waits in can't be patched"
-            return f"{pool} {tried.setting.concurrency} does {tried.rate / alone.rate:.1f} times one: {why}"
+        known = {cell.setting: cell for cell in cells}
+        tried = best_of(pool, known)
+        if pool in ("threads", "prefork") or tried is None:
+            continue
+        if scales(pool, alone, known):
+            return f"{pool} {tried.setting.concurrency} does {_rate(tried.rate)}: it computes in one thread"
+        why = "it blocks the event loop" if pool == "asyncio" else "what it waits in can't be patched"
+        return f"{pool} {tried.setting.concurrency} does {tried.rate / alone.rate:.1f} times one: {why}"
     return ""
 
 

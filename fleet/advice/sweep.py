@@ -21,6 +21,8 @@ _MOST_THREADS = 512
 _MOST_PROCESSES = 32
 _NEAR = 1.3
 _REFINEMENTS = 3
+_CLEARLY = 1.25
+_HEAVY_SECONDS = 0.002  # of CPU: where a task computes less, what others do at the time makes the difference
 _SLOW_SECONDS = 2.0  # so long a task takes: there is time for few cells, and they begin higher
 
 
@@ -59,6 +61,9 @@ def _of_waiting(alone: Alone, known: Mapping[PoolSetting, Cell], room: Capacity)
     best = best_of(tried[-1], known)
     if best is not None and tried[-1] not in ("threads", "prefork") and "threads" in room.pools:
         yield PoolSetting("threads", min(best.setting.concurrency, _highest("threads", alone, room)))
+        if pool_that_scales(alone, known, room) == "threads":
+            yield from _ladder("threads", alone, known, room)
+            yield from _refined("threads", alone, known, room)
 
 
 def pools_to_wait_on(alone: Alone, room: Capacity) -> list[str]:
@@ -67,6 +72,16 @@ def pools_to_wait_on(alone: Alone, room: Capacity) -> list[str]:
     first = next((pool for pool in green if pool in room.pools), None)
     order = [first, "threads", "prefork"]
     return [pool for pool in order if pool is not None and pool in room.pools] or ["threads"]
+
+
+def pool_that_scales(alone: Alone, known: Mapping[PoolSetting, Cell], room: Capacity) -> str | None:
+    """The cheapest one that does; threads where they do clearly more: what computes there lets others compute, too."""
+    found = next((each for each in pools_to_wait_on(alone, room) if scales(each, alone, known)), None)
+    if found in (None, "threads", "prefork") or alone.cpu < _HEAVY_SECONDS:
+        return found
+    first, threads = best_of(str(found), known), best_of("threads", known)
+    is_more = first is not None and threads is not None and threads.rate >= _CLEARLY * first.rate
+    return "threads" if is_more and scales("threads", alone, known) else found
 
 
 def scales(pool: str, alone: Alone, known: Mapping[PoolSetting, Cell]) -> bool:

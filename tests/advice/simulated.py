@@ -54,7 +54,8 @@ class Simulated:
         at_once = 1 if pool in self.deaf_to else number
         served = min(at_once, self.capacity, self.capacity_per_process * processes)
         bounds = [served / (self.waits * self.slowed(at_once) + self.computes + _OWN)]
-        cpus = min(room.cpus, number) if pool == "prefork" or not self.holds_the_lock else 1
+        is_parallel = pool == "prefork" or (pool == "threads" and not self.holds_the_lock)
+        cpus = min(room.cpus, number) if is_parallel else 1
         bounds.append(cpus / (self.computes + _OWN))
         return min(bounds)
 

@@ -47,6 +47,12 @@ KINDS = {
         35,
         70,
     ),
+    "computes a quarter, in C that releases the lock": (
+        Simulated(waits=0.05, computes=0.015, holds_the_lock=False),
+        "threads",
+        12,
+        64,
+    ),
     "a tenth of it computing": (Simulated(waits=0.09, computes=0.01), "gevent", 8, 40),
 }
 
