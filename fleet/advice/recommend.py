@@ -85,7 +85,7 @@ def _about_the_lock(alone: Alone, cells: Sequence[Cell]) -> tuple[str, ...]:
 def _waiting(pool: str, alone: Alone, cells: Sequence[Cell], room: Capacity) -> Recommendation:
     own = sorted((cell for cell in cells if cell.setting.pool == pool), key=lambda cell: cell.setting)
     best = max(own, key=lambda cell: cell.rate)
-    chosen = next(cell for cell in own if cell.rate >= ENOUGH * best.rate)
+    chosen = _enough(alone, own, best)
     number = chosen.setting.concurrency
     waits = f"it waits {1 - alone.share:.0%} of its {measured(alone.wall)}"
     beyond = [cell for cell in own if cell.setting.concurrency > number]
@@ -113,6 +113,21 @@ def _waiting(pool: str, alone: Alone, cells: Sequence[Cell], room: Capacity) -> 
         notes.append(green)
     reason = f"{waits}; {number} at once do {_rate(chosen.rate)}{_times(alone, chosen.rate)}, {limit}"
     return Recommendation(pool, number, 1, "io", reason, sure, tuple(notes))
+
+
+def _enough(alone: Alone, own: Sequence[Cell], best: Cell) -> Cell:
+    """The fewest slots that do nearly as much as the best.
+
+    Where one process computes all the time, what it does a second is all that it can do, and by Little's law twice as
+    many as the knee are plenty: that fewer of them were measured to do less is noise.
+    """
+    chosen = next(cell for cell in own if cell.rate >= ENOUGH * best.rate)
+    plenty = 2 * knee(alone, [best])
+    if best.setting.pool in IN_ONE_PROCESS and best.cpu * best.rate >= _SATURATED:
+        return next(
+            cell for cell in own if cell.setting.concurrency >= min(plenty, chosen.setting.concurrency)
+        )
+    return chosen
 
 
 def _did_not_scale(alone: Alone, cells: Sequence[Cell], room: Capacity) -> str:

@@ -171,3 +171,15 @@ def test_on_a_busy_machine_nobody_says_that_one_at_a_time_gets_in() -> None:
     assert (found.pool, found.concurrency) == ("prefork", 2)
     alone_on_it = [cell._replace(rates=(5.8,), idle_cpu=0.49) for cell in cells]
     assert recommend(task.alone(), alone_on_it, Capacity(2, 8e9, ROOM.pools)).pool == "solo"
+
+
+def test_where_one_process_computes_all_the_time_more_slots_that_were_faster_were_noise() -> None:
+    """As measured on a machine of which others used nine tenths."""
+    alone = Alone(0.0528, 0.0528, 0.0013, 0.0, 0.0, 30 * MIB, 18.3, 100)
+    rates = {8: 97.0, 32: 283.0, 128: 490.0, 512: 729.0}
+    cells = [
+        Cell(PoolSetting("gevent", slots), (rate,), 0.06, 0.06, 0.0013, 40 * MIB, 1000)
+        for slots, rate in rates.items()
+    ]
+    assert recommend(alone, cells, ROOM).concurrency == 128
+    assert recommend(alone, [cell._replace(cpu=0.0002) for cell in cells], ROOM).concurrency == 512
