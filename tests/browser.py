@@ -41,7 +41,8 @@ axe.run(document, {resultTypes: ["violations"]}).then(
 class Browser:
     """One window. `find` and what builds on it wait until it is there."""
 
-    def __init__(self) -> None:
+    def __init__(self, *more: str) -> None:
+        """`more`: arguments of Chromium."""
         driver = shutil.which("chromedriver")
         chromium = next(filter(None, map(shutil.which, _FOUND)), None)
         if driver is None or chromium is None:
@@ -57,6 +58,7 @@ class Browser:
             *("--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"),
             *("--no-first-run", "--disable-background-networking", f"--user-data-dir={self._profile}"),
             *(["--no-sandbox"] if os.getuid() == 0 else []),
+            *more,
         ]
         options = {"binary": chromium, "args": arguments}
         capabilities = {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}

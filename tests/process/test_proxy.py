@@ -22,6 +22,7 @@ import pytest
 from fleet.dashboard.attempts import EACH
 from fleet.launch_specs import DashboardLaunch
 from tests.brokers import free_port
+from tests.browser import Browser
 from tests.support import ROOT, eventually
 from tests.unit.dashboard.asking import TOKENS
 
@@ -186,6 +187,30 @@ def assert_unbuffered(site: Site, session: str) -> None:
             came.append(time.monotonic())
     connection.close()
     assert came[1] - came[0] > 0.3, "each as it was told"
+
+
+def test_a_person_logs_in_and_out_through_the_proxy_in_a_real_browser(site: Site) -> None:
+    browser = Browser(f"--host-resolver-rules=MAP {NAME} 127.0.0.1")
+    base = f"http://{NAME}:{site.port}/fleet/"
+    try:
+        browser.open(base)
+        browser.fill("[name=token]", "ann-wrong")
+        browser.click("button", "Log in")
+        browser.sees("token", ".problem")
+        browser.fill("[name=token]", "ann-0123456789abcdef")
+        browser.click("button", "Log in")
+        browser.sees("ann · operator", "header.top")
+        browser.sees("no controller answers", ".banner")  # which is not there: the events came through
+        browser.run("location.hash = arguments[0]", "#/config")
+        browser.sees("Config", "nav [aria-current]")
+        assert browser.run("return [...window.violations, ...window.dialogs]") == []
+        names = browser.run("return performance.getEntriesByType('resource').map((each) => each.name)")
+        assert [name for name in names if not name.startswith(base)] == []
+        browser.click("button", "ann · operator")
+        browser.click("dialog button.yes")
+        browser.sees("Token", "main.login")
+    finally:
+        browser.close()
 
 
 def test_only_the_proxy_is_believed_who_asks_and_only_for_our_names(site: Site) -> None:
