@@ -64,7 +64,7 @@ def test_the_bill_of_materials_is_a_cyclonedx_document(bill: Node) -> None:
     assert {to for each in bill["dependencies"] for to in each["dependsOn"]} <= set(refs)
 
 
-def test_it_says_what_the_lock_says(bill: Node) -> None:
+def test_the_bill_of_materials_says_what_the_lock_says(bill: Node) -> None:
     lock = (ROOT / "requirements.lock").read_text()
     pinned = re.findall(r"(?m)^([\w.-]+)==([^\s;\\]+)", lock)
     assert {(each["name"], each["version"]) for each in bill["components"]} == set(pinned)

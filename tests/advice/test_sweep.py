@@ -158,7 +158,7 @@ def test_a_task_that_computes_and_waits_for_a_cpu_computes() -> None:
     assert alone.share > 0.8
 
 
-def test_no_cpu_time_no_delay_of_tasks() -> None:
+def test_tasks_without_cpu_time_are_not_delayed_by_a_busy_machine() -> None:
     assert delayed_in_tasks(3.0, 0.0, 0.0) == 0.0
 
 

@@ -34,14 +34,14 @@ def gives_results(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("server", ["amqp"], indirect=True)
-def test_results_by_rpc(server: Broker, redis_url: str, short_folder: Path) -> None:
+def test_results_come_back_by_rpc(server: Broker, redis_url: str, short_folder: Path) -> None:
     conf = {"result_backend": "rpc://", "result_backend_transport_options": {}}
     with open_shop("prefork", server, redis_url, short_folder, conf=conf) as shop:
         gives_results(shop)
 
 
 @pytest.mark.parametrize("server", ["redis"], indirect=True)
-def test_results_in_a_database(server: Broker, redis_url: str, short_folder: Path) -> None:
+def test_results_are_kept_in_a_database(server: Broker, redis_url: str, short_folder: Path) -> None:
     """A chord there is waited for by a task of Celery's own, which asks again and again."""
     url = f"db+sqlite:///{short_folder}/results.db"
     conf = {"result_backend": url, "result_backend_transport_options": {}, "result_chord_retry_interval": 0.2}
@@ -52,7 +52,7 @@ def test_results_in_a_database(server: Broker, redis_url: str, short_folder: Pat
 
 
 @pytest.mark.parametrize("server", ["sqlite"], indirect=True)
-def test_results_in_files(server: Broker, redis_url: str, short_folder: Path) -> None:
+def test_results_are_kept_in_files(server: Broker, redis_url: str, short_folder: Path) -> None:
     (short_folder / "results").mkdir()
     conf = {"result_backend": f"file://{short_folder}/results", "result_backend_transport_options": {}}
     with open_shop("prefork", server, redis_url, short_folder, conf=conf) as shop:

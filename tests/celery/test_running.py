@@ -28,7 +28,7 @@ def test_a_failure_is_stored_with_its_traceback(shop: Shop) -> None:
     assert "boom" in result.traceback
 
 
-def test_retries_are_celerys(shop: Shop) -> None:
+def test_a_task_of_a_celery_app_is_retried_as_celery_does(shop: Shop) -> None:
     assert shop.run("third_time_lucky") == 2
     with pytest.raises(KeyError):
         shop.run("never_lucky")

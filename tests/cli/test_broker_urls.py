@@ -72,7 +72,7 @@ def broker(project: Project, lines: str) -> Path:
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_validate_says_it_once_without_the_password(project: Project, case: str) -> None:
+def test_validate_tells_a_wrong_broker_url_once_and_without_the_password(project: Project, case: str) -> None:
     lines, code = WRONG[case]
     file = broker(project, lines)
     outcome = fleet("validate", file, "--json")
@@ -86,7 +86,7 @@ def test_validate_says_it_once_without_the_password(project: Project, case: str)
 
 
 @pytest.mark.parametrize("case", ["mistyped scheme", "slash in password", "unknown option of TLS", "no file"])
-def test_up_starts_nothing(project: Project, case: str) -> None:
+def test_up_starts_nothing_with_a_wrong_broker_url(project: Project, case: str) -> None:
     broker(project, WRONG[case][0])
     refused = project.run("up")
     assert refused.returncode == 78

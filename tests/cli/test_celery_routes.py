@@ -62,7 +62,7 @@ def test_a_rule_of_the_file_goes_before_it(file: Path) -> None:
     assert "shop.fetch → queue celery" in fleet("route", "shop.fetch", "-f", file).out
 
 
-def test_send_publishes_there(file: Path) -> None:
+def test_send_publishes_where_the_apps_own_router_says(file: Path) -> None:
     sent = json.loads(fleet("send", "shop.resize", "cat.png", "--count", "2", "--json", "-f", file).out)
     assert (sent["queue"], len(sent["ids"])) == ("images", 2)
 

@@ -128,7 +128,7 @@ def test_findings_that_lint_or_a_comment_ignores_are_not_reported(file: Path) ->
     assert fleet("validate", file, "--cpus", 2, "--strict").code == 0
 
 
-def test_several_files_as_pre_commit_names_them(file: Path, tmp_path: Path) -> None:
+def test_several_files_are_checked_in_one_run_as_pre_commit_names_them(file: Path, tmp_path: Path) -> None:
     clean = tmp_path / "clean.toml"
     clean.write_text(CLEAN)
     outcome = fleet("validate", "--cpus", 2, "--format", "concise", clean, file)

@@ -186,7 +186,7 @@ def test_a_mistake_of_ours_asks_for_a_report(file: Path, monkeypatch: pytest.Mon
     assert "Please report it" in outcome.err
 
 
-def test_it_imports_only_what_it_needs(file: Path) -> None:
+def test_validate_imports_only_what_it_needs(file: Path) -> None:
     file.write_text(GOOD + '\n[workers.io]\nqueues = ["images"]\npool = "gevent"\n')
     script = (
         "import sys\n"

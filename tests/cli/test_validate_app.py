@@ -133,7 +133,7 @@ def test_output_threads_and_exit_hooks_disturb_nothing(file: Path) -> None:
     assert validate(file, app).code == 0
 
 
-def test_it_runs_as_a_worker_would(file: Path) -> None:
+def test_validate_app_runs_as_a_worker_would(file: Path) -> None:
     (file.parent / "lib").mkdir()
     (file.parent / "lib" / "helper.py").write_text("X = 1\n")
     file.write_text(FLEET.replace("[fleet]", '[fleet]\npythonpath = [".", "lib"]'))

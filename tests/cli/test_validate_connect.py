@@ -195,7 +195,9 @@ def test_a_redis_replica_is_refused() -> None:
     assert not list(redis_preflight._read_only({"role": "master"}))
 
 
-def test_an_embedded_broker_whose_file_is_none(file: Path, tmp_path: Path) -> None:
+def test_an_embedded_broker_whose_file_is_no_database_or_a_newer_one_is_found(
+    file: Path, tmp_path: Path
+) -> None:
     (tmp_path / "broker.db").write_text("not a database, and long enough to be looked at as one" * 20)
     outcome = connect(file, "sqlite:///broker.db", '[queues."q"]\n')
     assert "file is not a database" in outcome.out

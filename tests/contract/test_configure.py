@@ -82,11 +82,13 @@ def grow_and_shrink(worker: Worker, controller: Controller) -> None:
     assert controller.report(state="ready", revision="r1").pid == pid
 
 
-def test_it_grows_and_shrinks_while_it_runs(worker: Worker, controller: Controller) -> None:
+def test_a_pool_grows_and_shrinks_while_it_runs(worker: Worker, controller: Controller) -> None:
     grow_and_shrink(worker.start(), controller)
 
 
-def test_and_so_it_does_on_rabbitmq(amqp_worker: Worker, controller: Controller) -> None:
+def test_a_pool_grows_and_shrinks_while_it_runs_on_rabbitmq(
+    amqp_worker: Worker, controller: Controller
+) -> None:
     grow_and_shrink(amqp_worker.start(), controller)
 
 

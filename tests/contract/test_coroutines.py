@@ -147,7 +147,7 @@ def test_a_copy_that_awaits_ends(worker: Worker) -> None:
     worker.wrote(send_and_run, what="end")
 
 
-def test_coroutines_send(worker: Worker) -> None:
+def test_a_coroutine_task_can_send(worker: Worker) -> None:
     key = send(worker, "pass_on", 25)
     [sent] = worker.wrote(key)
     worker.wrote(f"{key}-one", what="end")

@@ -46,7 +46,9 @@ def pools(*names: str) -> pytest.MarkDecorator:
 
 
 @pools("solo", "threads", "gevent", "eventlet")
-def test_it_asks_for_a_replacement_and_works_on(worker: Worker, controller: Controller) -> None:
+def test_a_worker_in_trouble_asks_for_a_replacement_and_works_on(
+    worker: Worker, controller: Controller
+) -> None:
     worker.settings["max_tasks"] = 3
     worker.start()
     key = uuid.uuid4().hex
@@ -59,7 +61,7 @@ def test_it_asks_for_a_replacement_and_works_on(worker: Worker, controller: Cont
 
 
 @pools("threads")
-def test_it_tells_how_long_it_has_been_waiting_for_work(worker: Worker, controller: Controller) -> None:
+def test_a_worker_tells_how_long_it_has_been_waiting_for_work(worker: Worker, controller: Controller) -> None:
     worker.start()
     eventually(lambda: controller.last and controller.last.idle_seconds >= 1)
     key = uuid.uuid4().hex

@@ -64,7 +64,7 @@ def test_a_record_says_which_task_and_message_it_is_from(worker: Worker) -> None
     assert f"WARNING contract/0 {APP}.logs[{ident}] shop.images: said: hello" in line
 
 
-def test_records_as_json(worker: Worker) -> None:
+def test_records_as_json_carry_the_worker_the_task_and_the_message(worker: Worker) -> None:
     worker.settings |= {"log_format": "json", "log_level": "WARNING"}
     worker.start()
     ident = worker.mailbox.send(f"{APP}.logs", "hello")

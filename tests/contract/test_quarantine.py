@@ -24,7 +24,9 @@ def ending_worker(request: pytest.FixtureRequest, short_folder: Path, mailbox: M
     worker.stop()
 
 
-def test_it_is_quarantined_and_those_beside_it_run(ending_worker: Worker) -> None:
+def test_a_message_that_kills_its_worker_is_quarantined_and_those_beside_it_run(
+    ending_worker: Worker,
+) -> None:
     worker, mailbox = ending_worker, ending_worker.mailbox
     worker.settings.update(prefetch=10, concurrency=3, max_deliveries=MAX_DELIVERIES)
     key = uuid.uuid4().hex

@@ -61,7 +61,9 @@ def broker(request: pytest.FixtureRequest, short_folder: Path) -> Iterator[Broke
 
 
 @pytest.mark.parametrize(("broker", "pool"), [("sqlite", "solo"), ("redis", "threads")], indirect=["broker"])
-def test_it_runs_once_and_its_worker_lives_on(broker: Broker, pool: str, short_folder: Path) -> None:
+def test_a_task_that_holds_the_interpreter_runs_once_and_its_worker_lives_on(
+    broker: Broker, pool: str, short_folder: Path
+) -> None:
     """The other worker has time, and would take what a lease gives up."""
     queue, journal = broker.queue(unique("q")), short_folder / "journal"
     text = FILE.format(url=broker.url, queue=queue, pool=pool)

@@ -67,7 +67,7 @@ class Scaling(Following):
         return path.read_text().split() if path.exists() else []
 
 
-def test_from_nothing_to_the_most_and_back_without_losing_anything(short_folder: Path) -> None:
+def test_a_group_scales_from_none_to_the_most_and_back_without_losing_anything(short_folder: Path) -> None:
     with Scaling(short_folder) as fleet:
         assert fleet.group("jobs")["workers"] == []
         fleet.command("send", "work.nap", "first")
@@ -94,7 +94,7 @@ def test_from_nothing_to_the_most_and_back_without_losing_anything(short_folder:
         assert len(fleet.done()) == 61, "each message once"
 
 
-def test_it_survives_its_controller_and_gives_way_to_a_person(short_folder: Path) -> None:
+def test_scaling_survives_its_controller_and_gives_way_to_a_person(short_folder: Path) -> None:
     with Scaling(short_folder) as fleet:
         fleet.command("send", "work.nap", "long", "--count", "3", "--kwargs", '{"seconds": 5}')
         eventually(lambda: fleet.count() >= 2, within=20)

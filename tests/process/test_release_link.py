@@ -81,7 +81,7 @@ def fleet(short_folder: Path) -> Iterator[Releases]:
         yield running
 
 
-def test_the_same_fleet_before_and_after_the_swap(fleet: Releases, tmp_path: Path) -> None:
+def test_a_fleet_is_the_same_one_before_and_after_the_swap(fleet: Releases, tmp_path: Path) -> None:
     done = tmp_path / "done"
     before = fleet.status()
     assert before["file"] == str(fleet.root / "current" / "fleet.toml")

@@ -85,7 +85,7 @@ def test_the_controller_publishes_and_the_command_loads_nothing_for_it(fleet: Fo
     eventually(lambda: len(noted(fleet)) == 2, message="the one with a delay too")
 
 
-def test_it_fails_as_it_would_without_a_fleet(fleet: Following) -> None:
+def test_send_fails_as_it_would_without_a_fleet(fleet: Following) -> None:
     fleet.settled("http/0", "http/1", "lone/0")
     revision = fleet.status()["config"]["revision"]
     fleet.edit('task = "*"', 'task = "work.*"')
@@ -115,7 +115,7 @@ def test_who_means_another_broker_sends_there(fleet: Following) -> None:
     eventually(lambda: noted(fleet) == [[["near"], {}]], message="only the one for this broker")
 
 
-def test_it_goes_by_the_file_as_it_is_now(fleet: Following) -> None:
+def test_send_goes_by_the_file_as_it_is_now(fleet: Following) -> None:
     """Also when the fleet has rejected that, and goes by an older one."""
     fleet.settled("http/0", "http/1", "lone/0")
     fleet.edit("concurrency = 3", 'concurrency = "three"')

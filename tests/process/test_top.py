@@ -219,7 +219,7 @@ def test_while_the_controller_is_silent_the_last_is_shown_with_its_age_and_nothi
         terminal.sees(lambda _text: len(terminal.lines[1]) == 60, within=20)
 
 
-def test_it_is_idle_while_nothing_is_pressed(fleet: Following) -> None:
+def test_top_is_idle_while_nothing_is_pressed(fleet: Following) -> None:
     """Where machines are shared only CPU time says something."""
     with Terminal(["top"], fleet.folder) as terminal:
         terminal.sees("shop is")
@@ -246,7 +246,7 @@ def test_no_colour_is_written_where_none_is_wanted(fleet: Following) -> None:
         assert (colours != {"default"}) is coloured
 
 
-def test_it_waits_for_a_fleet_that_does_not_run(tmp_path: Path) -> None:
+def test_top_waits_for_a_fleet_that_does_not_run(tmp_path: Path) -> None:
     (tmp_path / "fleet.toml").write_text(FILE)
     with Terminal(["top"], tmp_path) as terminal:
         terminal.sees("`fleet up` starts it")

@@ -56,7 +56,7 @@ def test_which_of_them_take_a_value() -> None:
                 assert bool(options.arguments) is not takes_value, spelling
 
 
-def test_its_pools() -> None:
+def test_every_pool_of_celery_is_known() -> None:
     from celery.concurrency import ALIASES
 
     unknown = set(ALIASES) - set(POOLS) - {"custom"}
@@ -73,7 +73,7 @@ LINES = (
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_the_nodes_of_multi(line: str, tmp_path: Path) -> None:
+def test_the_nodes_of_celery_multi_are_those_that_celery_would_start(line: str, tmp_path: Path) -> None:
     from celery.apps.multi import MultiParser, NamespacedOptionParser
 
     # Celery makes the folders of these two, by default in /var.

@@ -24,7 +24,9 @@ CELERY = "from celery import Celery\napp = Celery('p')\n"
         ({"app.py": "app = create_app()\ncelery_app = app.extensions['celery']\n"}, "app", "app:celery_app"),
     ],
 )
-def test_by_the_files(files: dict[str, str], said: str, entry: str, tmp_path: Path) -> None:
+def test_the_app_object_is_found_by_the_files(
+    files: dict[str, str], said: str, entry: str, tmp_path: Path
+) -> None:
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -40,11 +42,13 @@ def test_by_the_files(files: dict[str, str], said: str, entry: str, tmp_path: Pa
         ("config.celery_app", "config.celery_app:app"),
     ],
 )
-def test_without_files(said: str, entry: str, tmp_path: Path) -> None:
+def test_an_app_object_without_files_is_guessed_and_said_to_be_unknown(
+    said: str, entry: str, tmp_path: Path
+) -> None:
     found = find(said, [tmp_path])
     assert (found.entry, found.known) == (entry, False)
 
 
-def test_a_module_that_can_not_be_parsed(tmp_path: Path) -> None:
+def test_a_module_that_can_not_be_parsed_is_no_known_app(tmp_path: Path) -> None:
     (tmp_path / "proj.py").write_text("def (\n")
     assert not find("proj", [tmp_path]).known

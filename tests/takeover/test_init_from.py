@@ -108,7 +108,7 @@ def test_without_an_app_it_says_what_to_decide() -> None:
     assert 'write app = "MODULE:NAME"' in outcome.out
 
 
-def test_it_overwrites_nothing() -> None:
+def test_init_from_overwrites_nothing() -> None:
     Path("fleet.toml").write_text("mine")
     outcome = fleet("init", "--from", "celery -A p worker")
     assert outcome.code == 1
@@ -126,7 +126,9 @@ def test_it_overwrites_nothing() -> None:
         (("web: gunicorn",), 2, "there is no file"),
     ],
 )
-def test_nothing_to_take_over(words: tuple[str, ...], code: int, said: str) -> None:
+def test_init_from_what_has_no_worker_writes_nothing_and_says_why(
+    words: tuple[str, ...], code: int, said: str
+) -> None:
     outcome = fleet("init", "--from", *words)
     assert (outcome.code, said in outcome.err) == (code, True), outcome.err
     assert not Path("fleet.toml").exists()
@@ -156,7 +158,7 @@ def test_files_that_can_not_be_read(name: str, content: bytes, said: str) -> Non
     assert "Traceback" not in outcome.err
 
 
-def test_yaml_without_pyyaml(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_init_from_yaml_without_pyyaml_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "yaml", None)
     Path("compose.yaml").write_text("services: {}\n")
     outcome = fleet("init", "--from", "compose.yaml")
@@ -164,7 +166,7 @@ def test_yaml_without_pyyaml(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("words", [("a", "b"), ("--form", "x"), ("a", "b", "--from", "x")])
-def test_wrong_usage(words: tuple[str, ...]) -> None:
+def test_init_from_with_wrong_words_is_a_usage_error(words: tuple[str, ...]) -> None:
     outcome = fleet("init", *words)
     assert outcome.code == 2
     assert list(Path().iterdir()) == []

@@ -44,7 +44,7 @@ def test_each_shape_is_read() -> None:
 
 
 @pytest.mark.parametrize("shape", sorted(READ))
-def test_a_shape(shape: str, place: Path) -> None:
+def test_a_shape_is_taken_over_as_expected_without_its_secrets(shape: str, place: Path) -> None:
     shutil.copytree(SHAPES / shape, place, dirs_exist_ok=True, ignore=shutil.ignore_patterns("expected.*"))
     outcome = fleet("init", "--from", READ[shape])
     assert outcome.err == ""

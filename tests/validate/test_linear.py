@@ -135,7 +135,7 @@ def copies(code: str, number: int) -> str:
 
 
 @pytest.mark.parametrize("code", [code for code, rule in catalogue().items() if not rule.on_request])
-def test_the_bad_file_of_each_rule_many_times_over(code: str) -> None:
+def test_the_bad_file_of_each_rule_many_times_over_takes_linear_time(code: str) -> None:
     small, large = copies(code, N // 2), copies(code, N)
     if small == large:
         pytest.skip("a mistake that a file has once")

@@ -244,7 +244,7 @@ def test_the_event_loop_that_is_full_neither_spins_nor_sleeps_on(client: Client)
     assert inbox.bodies == [1, 2]
 
 
-def test_two_channels_in_the_event_loop_one_of_them_full(client: Client) -> None:
+def test_a_channel_that_is_full_holds_up_no_other_in_the_event_loop(client: Client) -> None:
     connection, one, other = client(), queue(), queue()
     full, free = Inbox(connection, one, ack=False, prefetch=1), Inbox(connection, other)
     for number in range(3):

@@ -39,7 +39,9 @@ def swallow_a_reservation(store: RedisStore, monkeypatch: pytest.MonkeyPatch) ->
     return swallowed
 
 
-def test_it_claims_nothing(own_redis: OwnRedis, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reservation_that_arrives_late_claims_nothing(
+    own_redis: OwnRedis, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = RedisStore(own_redis.url, owner="w")
     store.publish(postings("q", "first", "second", "third"))
     assert bodies(store.reserve(["q"], 1)) == ["first"]
@@ -51,7 +53,7 @@ def test_it_claims_nothing(own_redis: OwnRedis, client: Any, monkeypatch: pytest
     store.close()
 
 
-def test_it_claims_nothing_for_the_dead(
+def test_a_reservation_that_arrives_late_claims_nothing_for_the_dead(
     own_redis: OwnRedis, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dies, other = (

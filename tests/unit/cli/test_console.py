@@ -5,7 +5,7 @@ from __future__ import annotations
 from fleet.cli.console import next_pause
 
 
-def test_it_looks_often_while_there_is_output_and_seldom_when_there_is_none() -> None:
+def test_the_console_looks_often_while_there_is_output_and_seldom_when_there_is_none() -> None:
     pause, pauses = 0.1, []
     for _ in range(20):
         pause = next_pause(pause, printed=False)

@@ -70,7 +70,7 @@ def test_what_can_not_be_guessed_keeps_the_rules_quiet_about_it() -> None:
     assert codes(of(GOOD.replace('"gevent"', '"${POOL}"'))) == ["FLT008"]
 
 
-def test_but_not_about_the_rest_of_the_same_table() -> None:
+def test_what_can_be_guessed_leaves_the_rules_to_look_at_the_rest_of_the_table() -> None:
     text = GOOD.replace("concurrency = 200", 'time_limit = "soon"')
     assert codes(of(text)) == ["FLT302", "FLT007"]
 

@@ -75,7 +75,7 @@ def is_toml_1_0(text: str) -> bool:
 @pytest.mark.skipif(is_toml_1_0("a = {\n}"), reason="this Python's tomllib knows TOML 1.1")
 @settings(max_examples=400, deadline=None)
 @given(documents())
-def test_it_is_found_exactly_where_a_parser_of_1_0_fails(text: str) -> None:
+def test_toml_1_1_is_found_exactly_where_a_parser_of_1_0_fails(text: str) -> None:
     try:
         data = tomli.loads(text)
     except tomli.TOMLDecodeError:

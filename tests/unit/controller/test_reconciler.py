@@ -47,7 +47,7 @@ def test_rest_ends_by_the_event_and_by_time() -> None:
     asyncio.run(scenario())
 
 
-def test_it_looks_again_before_it_has_started_hundreds(
+def test_the_reconciler_looks_again_before_it_has_started_hundreds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reconciler = Reconciler(tmp_path / "fleet.toml", None, StateDir(tmp_path), EventLog())

@@ -43,7 +43,7 @@ def test_every_finding_says_what_to_do(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_colours_change_nothing_else(path: Path) -> None:
+def test_a_report_in_colour_says_the_same_as_one_without(path: Path) -> None:
     assert re.sub(r"\x1b\[[\d;]*m", "", shown(path, colour=True)) == shown(path)
 
 

@@ -60,7 +60,7 @@ def test_an_id_is_the_same_for_whoever_sends_it_and_another_for_everything_else(
     )
 
 
-def test_after_a_downtime() -> None:
+def test_after_a_downtime_catch_up_says_which_missed_runs_are_sent() -> None:
     note, back = new(HOURLY), NOW + 3 * HOUR + 10 * MINUTE
     for catch_up, wanted in (
         ("last", [NOW + 3 * HOUR]),

@@ -212,7 +212,7 @@ def test_a_bad_expression_says_which_field_is_wrong(cron: str, reason: str) -> N
         check_cron(cron)
 
 
-def test_nicknames() -> None:
+def test_a_nickname_of_cron_stands_for_its_fields() -> None:
     check_cron("@daily")
     assert after(Timing(cron="@daily", timezone=BERLIN), ms("2026-11-29 12:00")) == ms("2026-11-30 00:00")
     assert after(Timing(cron="@hourly"), ms("2026-11-29 12:10", "UTC")) == ms("2026-11-29 13:00", "UTC")

@@ -19,7 +19,7 @@ def test_the_second_is_never_too_close_to_the_first():
     assert urgently(10.0, 9.9)[0] == Step(9.9 + APART_SECONDS, SIGTERM)
 
 
-def test_urgently_without_a_first_sends_both_apart():
+def test_an_urgent_stop_without_a_first_signal_sends_both_apart():
     second = 10.0 + APART_SECONDS
     assert urgently(10.0, None) == (
         Step(10.0, SIGTERM),

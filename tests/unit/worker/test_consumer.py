@@ -44,7 +44,7 @@ def test_a_drain_takes_back_from_the_pool_what_has_not_started() -> None:
     ]
 
 
-def test_but_not_what_the_broker_has_forgotten_already() -> None:
+def test_a_drain_does_not_take_back_what_the_broker_has_forgotten_already() -> None:
     deliveries, broker, submitted = run_and_drain("early")
     assert submitted == deliveries[:3]
     assert broker.acked == deliveries[:3]

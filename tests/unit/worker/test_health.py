@@ -40,7 +40,7 @@ def health_of(**limits: object) -> Health:
     return health
 
 
-def test_it_asks_once_it_has_done_its_share_and_waits_for_the_controller() -> None:
+def test_a_worker_asks_once_it_has_done_its_share_and_waits_for_the_controller() -> None:
     health = health_of(max_tasks=5)
     done = WELL._replace(ran=5)
     assert health.judge(LEAST_SECONDS - 1, done) is None

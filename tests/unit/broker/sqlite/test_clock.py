@@ -46,7 +46,9 @@ def posting(delay: float = 0.0) -> Posting:
 
 
 @pytest.mark.parametrize("seconds", [HOUR, -HOUR])
-def test_it_goes_on_when_the_clock_is_set(path: Path, jump: list[float], seconds: float) -> None:
+def test_the_brokers_clock_goes_on_when_the_machines_is_set(
+    path: Path, jump: list[float], seconds: float
+) -> None:
     clock = clock_of(SqliteFile(path))
     before = clock()
     assert abs(before - time.time()) < 60

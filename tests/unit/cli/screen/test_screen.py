@@ -403,7 +403,7 @@ def test_dead_letters_stay_where_nothing_must_be_done(letter: str) -> None:
 
 
 @pytest.mark.parametrize("letter", "PUSRDA")
-def test_nothing_is_done_where_it_must_not_be(letter: str) -> None:
+def test_a_key_does_nothing_and_says_why_where_it_must_not_act(letter: str) -> None:
     away = replace(model().known, trouble="no controller answers")
     for off, why in (
         (model(GROUPS, readonly=True), "read-only"),

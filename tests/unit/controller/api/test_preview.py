@@ -49,7 +49,7 @@ def actions(found: dict[str, Any]) -> list[str]:
     return [f"{step['symbol']} {step['worker']}" for each in found["groups"] for step in each["actions"]]
 
 
-def test_nothing_changed_is_nothing_to_do() -> None:
+def test_a_preview_of_an_unchanged_file_has_nothing_to_do() -> None:
     found = plan_of(fleet(group()), fleet(group()))
     assert (found["changes"], found["groups"], found["unchanged"]) == (False, [], ["http"])
 

@@ -11,7 +11,7 @@ import uvicorn
 from fleet.controller.api.server import _Server
 
 
-def test_it_does_not_wake_to_look_whether_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_api_server_does_not_wake_to_look_whether_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks: list[int] = []
 
     async def on_tick(counter: int) -> bool:

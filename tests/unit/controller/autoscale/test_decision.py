@@ -56,7 +56,7 @@ def replay(
 
 
 @given(courses_of_load())
-def test_it_stays_within_the_bounds_goes_down_one_at_a_time_and_keeps_who_is_busy(
+def test_a_decision_stays_within_the_bounds_goes_down_one_at_a_time_and_keeps_who_is_busy(
     case: tuple[Autoscale, Limits, list[tuple[float, int, float, int]]],
 ) -> None:
     policy, limits, steps = case

@@ -33,23 +33,23 @@ def reasons(seen: Observation, *, ready: int = 37, looks: int = LOOKS, **spec: A
     return dict(held.reasons)
 
 
-def test_nothing_gets_on_and_messages_wait() -> None:
+def test_a_group_is_held_up_when_nothing_gets_on_and_messages_wait() -> None:
     [reason] = reasons(observation(**FULL)).values()
     assert "all slots are held by tasks that have run for 2 min or longer, and 37 messages wait" in reason
     assert "time_limit" in reason
 
 
-def test_not_before_they_have_waited_for_a_while() -> None:
+def test_a_group_is_not_held_up_before_messages_have_waited_for_a_while() -> None:
     assert not reasons(observation(**FULL), looks=LOOKS - 1)
 
 
-def test_not_when_nothing_waits_or_a_slot_is_free_or_something_has_just_begun() -> None:
+def test_a_group_is_not_held_up_when_nothing_waits_or_a_slot_is_free_or_something_has_just_begun() -> None:
     assert not reasons(observation(**FULL), ready=0)
     assert not reasons(observation(**{**FULL, "concurrency": 2}))
     assert not reasons(observation(**{**FULL, "still_seconds": STILL_SECONDS - 1}))
 
 
-def test_not_where_tasks_usually_take_that_long_or_have_a_limit_that_ends_them() -> None:
+def test_a_group_is_not_held_up_where_tasks_usually_take_that_long_or_have_a_limit() -> None:
     assert not reasons(observation(**FULL, tasks={"shop.film": [4, 400.0, 1.0]}))
     assert not reasons(observation(**FULL), time_limit_seconds=3600.0)
     assert reasons(observation(**{**FULL, "still_seconds": 4000.0}), time_limit_seconds=3600.0)

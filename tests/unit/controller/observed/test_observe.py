@@ -55,7 +55,7 @@ def test_trouble_counts_unless_the_broker_is_away() -> None:
     assert see({"broker_error": "refused"}).state is State.READY
 
 
-def test_it_may_ask_to_be_replaced_and_stays_ready() -> None:
+def test_a_worker_that_asks_to_be_replaced_stays_ready() -> None:
     worn = see({"recycle": "max_age = 1h"})
     assert (worn.state, worn.recycle) == (State.READY, "max_age = 1h")
 

@@ -61,7 +61,7 @@ def test_who_takes_nothing_for_long_although_messages_wait_is_to_be_replaced() -
     assert starving.reasons == {NAME: "it has taken nothing for long, and 12 wait in queue 'q'"}
 
 
-def test_and_is_until_it_is_gone() -> None:
+def test_a_starving_worker_stays_one_until_it_is_gone() -> None:
     queues = Queues(12)
     starving = Starving(queues)
     look(starving, LOOKS)

@@ -116,7 +116,7 @@ def test_old_ones_that_do_not_work_either_are_no_reason_to_go_back() -> None:
     assert not to_roll_back(standing(bad, seen, NOW), Revisions(trusted=(old,)))
 
 
-def test_it_comes_back_from_the_disk_as_it_was() -> None:
+def test_the_revisions_come_back_from_the_disk_as_they_were() -> None:
     bad = group(version=2)
     revisions = Revisions(trusted=(group(version=1),), failures=(mark(bad),))
     assert Revisions.from_json(revisions.to_json()) == revisions
