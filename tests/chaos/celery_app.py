@@ -31,7 +31,8 @@ app.conf.update(
     task_default_queue="chaos",
     task_ignore_result=True,
     task_acks_late=True,
-    task_reject_on_worker_lost=os.environ["CHAOS_REJECT"] == "1",
+    # None, Celery's default, is the same to Celery as False. To fleet only False says that it is to be recorded.
+    task_reject_on_worker_lost=os.environ["CHAOS_REJECT"] == "1" or None,
     broker_heartbeat=4,
     broker_connection_max_retries=None,
     broker_connection_retry_on_startup=True,
@@ -56,10 +57,16 @@ def _send(number: int, seconds: float) -> None:
     work.apply_async((number, seconds), retry=False)
 
 
+def _unsent() -> tuple[type[BaseException], ...]:
+    """What a client gets from a broker that is away, or refuses."""
+    transport = app.connection_for_write().transport
+    return OperationalError, OSError, *transport.connection_errors, *transport.channel_errors
+
+
 if __name__ == "__main__":
     publish(
         Work(**json.loads(sys.argv[2])),
         Journal(str(Path(sys.argv[1]) / "journal")),
         lambda _fate: _send,
-        (OperationalError, OSError),
+        _unsent(),
     )

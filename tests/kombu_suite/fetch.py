@@ -27,7 +27,7 @@ def fetch(cache: Path = CACHE) -> Path:
     with alone(cache):
         folder = cache / "tests" / f"kombu-{version}"
         if not folder.is_dir():
-            _download(version, cache)
+            download("kombu", version, cache)
             _unpack(cache / f"kombu-{version}.tar.gz", folder)
         ours = Path(__file__).with_name("more_cases.py").read_bytes()
         theirs = folder / "t" / "integration" / "test_more_cases.py"
@@ -48,9 +48,10 @@ def _unpack(archive: Path, folder: Path) -> None:
         whole.rename(folder)
 
 
-def _download(version: str, cache: Path) -> None:
+def download(package: str, version: str, cache: Path) -> None:
+    """Its source distribution. Raises CantFetch."""
     options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-binary", ":all:"]
-    command = [*_pip(), "download", *options, f"kombu=={version}", "--dest", str(cache)]
+    command = [*_pip(), "download", *options, f"{package}=={version}", "--dest", str(cache)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
