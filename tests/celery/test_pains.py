@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import Celery
 
 from fleet.protocol import Encoded
-from tests.brokers import OwnRedis
+from tests.brokers import OwnRabbit, OwnRedis, free_port, rabbitmq_server, unavailable
 from tests.celery.conftest import Shop, on, open_shop
 from tests.conftest import Broker
-from tests.support import eventually
+from tests.support import ROOT, eventually
 
 pytestmark = [pytest.mark.process, pytest.mark.broker]
 
@@ -123,3 +130,86 @@ def test_nothing_stops_when_redis_has_been_away(own_redis: OwnRedis, short_folde
                 return False
 
         assert eventually(works, within=60, message=f"it goes on\n{shop.worker.log()[-3000:]}")
+
+
+@pytest.fixture(scope="module")
+def hasty_rabbit() -> Iterator[OwnRabbit]:
+    """It closes the channel of whoever holds a message for longer than two seconds."""
+    if not rabbitmq_server():
+        unavailable("a RabbitMQ of the test's own")
+    server = OwnRabbit(settings={"consumer_timeout": 2000, "channel_tick_interval": 500})
+    server.start()
+    yield server
+    server.destroy()
+
+
+def test_consumer_timeout_ends_no_worker_and_repeats_no_task(
+    hasty_rabbit: OwnRabbit, redis_url: str, short_folder: Path
+) -> None:
+    """#6760, #6954: the task takes four timeouts, and is acknowledged late."""
+    broker = Broker("amqp", hasty_rabbit.url)
+    with open_shop("prefork", broker, redis_url, short_folder) as shop:
+        pid = shop.worker.pid
+        long = shop.send("late", "long", 8.0)
+        shop.until_noted("late began", key="long")
+        assert long.get(timeout=60) == "long"
+        assert shop.run("late", "after") == "after"
+        assert shop.worker.pid == pid
+        assert len(shop.noted("late began", key="long")) == 1
+
+
+PROBED = """\
+[fleet]
+name = "probed"
+app = "tests.celery.shop:app"
+pythonpath = ["{root}"]
+
+[broker]
+url = "{url}"
+
+[queues.celery]
+workload = "cpu"
+
+[workers.main]
+queues = ["celery"]
+pool = "solo"
+"""
+
+
+def test_a_probe_is_answered_while_a_task_takes_all_of_its_worker(
+    own_redis: OwnRedis, short_folder: Path
+) -> None:
+    """#4079: `celery inspect ping` answers when the task has ended, and the pod is killed before."""
+    (short_folder / "fleet.toml").write_text(PROBED.format(root=ROOT, url=own_redis.url))
+    port = free_port()
+    conf = {"broker_url": own_redis.url, "result_backend": own_redis.url}
+    environment = {
+        **os.environ,
+        "CELERY_SHOP": json.dumps(conf),
+        "CELERY_SHOP_JOURNAL": str(short_folder / "shop-journal"),
+        "PYTHONPATH": str(ROOT),
+    }
+    client = Celery("client", set_as_current=False)
+    client.conf.update(conf)
+    with (short_folder / "log").open("wb") as log:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "fleet", "worker", "main", "--listen", f"127.0.0.1:{port}"],
+            cwd=short_folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        result = client.signature("tests.celery.shop.late", args=("busy", 4.0)).apply_async()
+        journal = short_folder / "shop-journal"
+        eventually(lambda: journal.exists() and "late began" in journal.read_text(), within=60)
+        for path in ("live", "ready"):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=3) as answer:
+                assert answer.status == 200
+        assert "late ended" not in journal.read_text()
+        assert result.get(timeout=30) == "busy"
+    finally:
+        worker.terminate()
+        worker.wait(30)
+        client.close()
