@@ -27,10 +27,14 @@ LATENESS_SECONDS = 30.0
 REST_SECONDS = 60.0
 MANY = 10_000
 _PERIOD = 0.1
+_KINDS = ("sqlite", "redis")  # they tell when a message became ready
 
 
 def main(arguments: list[str]) -> int:
     kind = arguments[0] if arguments else "sqlite"
+    if kind not in _KINDS:
+        sys.stderr.write(f"expected one of {', '.join(_KINDS)}, got {kind!r}\n")
+        return 2
     with tempfile.TemporaryDirectory() as folder:
         token = f"bench-schedules-{os.getpid()}"
         url = f"sqlite:///{folder}/broker.db" if kind == "sqlite" else "redis://127.0.0.1:6379/0"
