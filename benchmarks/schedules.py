@@ -1,7 +1,8 @@
 """How late schedules are sent, and what ten thousand of them cost at rest.
 
-`python -m benchmarks.schedules [redis|sqlite]`: real scheduler processes, measured from outside. Lateness is when the
-message was ready by the broker's clock, against its moment; the cost is the CPU time that the kernel counted. Run it
+`python -m benchmarks.schedules [redis|sqlite|rabbitmq]`: real scheduler processes, measured from outside. Lateness is
+when the message was ready by the broker's clock, against its moment; RabbitMQ does not tell that, so there it is when
+a consumer has it. The cost is the CPU time that the kernel counted. Run it
 on a machine that has nothing else to do: what that machine adds is told by a process that only sleeps until the same
 moments (`sleeper_late_ms`), and by its load.
 """
@@ -14,9 +15,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from fleet.broker.open import open_store
@@ -27,18 +29,22 @@ LATENESS_SECONDS = 30.0
 REST_SECONDS = 60.0
 MANY = 10_000
 _PERIOD = 0.1
-_KINDS = ("sqlite", "redis")  # they tell when a message became ready
+_URLS = {
+    "sqlite": "sqlite:///FOLDER/broker.db",
+    "redis": "redis://127.0.0.1:6379/0",
+    "rabbitmq": "amqp://guest:guest@127.0.0.1:5672//",
+}
 
 
 def main(arguments: list[str]) -> int:
     kind = arguments[0] if arguments else "sqlite"
-    if kind not in _KINDS:
-        sys.stderr.write(f"expected one of {', '.join(_KINDS)}, got {kind!r}\n")
+    if kind not in _URLS:
+        sys.stderr.write(f"expected one of {', '.join(_URLS)}, got {kind!r}\n")
         return 2
     with tempfile.TemporaryDirectory() as folder:
         token = f"bench-schedules-{os.getpid()}"
-        url = f"sqlite:///{folder}/broker.db" if kind == "sqlite" else "redis://127.0.0.1:6379/0"
-        options = {} if kind == "sqlite" else {"global_keyprefix": f"{token}."}
+        url = _URLS[kind].replace("FOLDER", folder)
+        options = {"global_keyprefix": f"{token}."} if kind == "redis" else {}
         broker = BrokerSpec(url, transport_options=options)
         loads = [os.getloadavg()[0]]
         late, overslept = lateness(Path(folder), broker)
@@ -46,6 +52,8 @@ def main(arguments: list[str]) -> int:
         share, looks = at_rest(Path(folder), broker)
         if kind == "redis":
             _forget(url, token)
+        if kind == "rabbitmq":
+            _delete_queues(url)
     print(
         json.dumps(
             {
@@ -74,12 +82,15 @@ def lateness(folder: Path, broker: BrokerSpec) -> tuple[list[float], list[float]
     """Milliseconds, sorted: of the runs, and of a process that only sleeps."""
     schedules = [ScheduleSpec(f"s{n}", "bench.task", every_seconds=_PERIOD) for n in range(3)]
     overslept = []
-    with running(folder, broker, schedules):
+    seen = _Consumer(broker.url) if broker.url.startswith("amqp") else None
+    with running(folder, broker, schedules), seen or nullcontext():
         end = time.time() + LATENESS_SECONDS
         while (now := time.time()) < end:
             moment = (now // _PERIOD + 1) * _PERIOD
             time.sleep(max(0.0, moment - now))
             overslept.append((time.time() - moment) * 1000)
+    if seen is not None:
+        return sorted(seen.late), sorted(overslept)
     store = open_store(broker)
     claims = store.browse("bench", 100_000)
     store.purge("bench")
@@ -134,6 +145,45 @@ def _cpu_seconds(pid: int) -> float:
 def _switches(pid: int) -> int:
     text = Path(f"/proc/{pid}/status").read_text()
     return int(text.split("\nvoluntary_ctxt_switches:")[1].split()[0])
+
+
+class _Consumer:
+    """`late`: milliseconds of each message when it came, as long as this is entered."""
+
+    def __init__(self, url: str) -> None:
+        self.late: list[float] = []
+        self._url = url
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        import kombu
+
+        def came(_body: object, message: kombu.Message) -> None:
+            moment = json.loads(message.headers["x-fleet-schedule"])["moment"]
+            self.late.append(time.time() * 1000 - moment)
+
+        with kombu.Connection(self._url) as connection:
+            queue = kombu.Queue("bench", durable=True, no_declare=True)
+            with connection.Consumer(queue, callbacks=[came], no_ack=True, accept=["json"]):
+                while not self._over.is_set():
+                    with suppress(TimeoutError):
+                        connection.drain_events(timeout=0.5)
+
+
+def _delete_queues(url: str) -> None:
+    import kombu
+
+    with kombu.Connection(url) as connection:
+        for name in ("bench", "_fleet.schedules.bench"):
+            connection.default_channel.queue_delete(name)
 
 
 def _forget(url: str, token: str) -> None:
