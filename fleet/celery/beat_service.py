@@ -113,12 +113,18 @@ class BeatService:
             return
         self._shown_at = time.monotonic()
         self._shown = [
-            {
-                "name": str(name),
-                "task": str(entry.task),
-                "when": str(entry.schedule).strip("<>"),
-                "last_run_at": entry.last_run_at.isoformat() if entry.last_run_at else None,
-                "runs": entry.total_run_count,
-            }
-            for name, entry in list(scheduler.schedule.items())[:_SHOWN]
+            _entry_shown(str(name), entry) for name, entry in list(scheduler.schedule.items())[:_SHOWN]
         ]
+
+
+def _entry_shown(name: str, entry: Any) -> dict[str, Any]:
+    told = getattr(
+        entry, "model", entry
+    )  # a row of Django's tells of its runs, its entry is from when it was read
+    return {
+        "name": name,
+        "task": str(entry.task),
+        "when": " ".join(str(entry.schedule).split()).strip("<> "),
+        "last_run_at": told.last_run_at.isoformat() if told.last_run_at else None,
+        "runs": told.total_run_count,
+    }

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fleet.broker.delivery import BrokerUnavailable, Delivery, MessageTooLarge, Posting
+from fleet.broker.delivery import BrokerUnavailable, Delivery, MessageTooLarge
 from fleet.broker.notes import Entry, Written
 from fleet.broker.router import Unroutable
 from fleet.launch_specs import ScheduleSpec
@@ -21,12 +21,12 @@ from fleet.scheduler.books import Book
 from fleet.scheduler.known import KnownFile, app_schedules_shown
 from fleet.scheduler.log import Log
 from fleet.scheduler.messages import Messages
-from fleet.schedules.due import Look, lateness, look, lost
+from fleet.scheduler.remembered import Remembered, with_queue
+from fleet.schedules.due import Look, lateness, look, lost, offset
 from fleet.schedules.notes import (
     OFF,
     Note,
     Run,
-    adopt,
     read_alive,
     rule_of,
     written_alive,
@@ -48,6 +48,8 @@ UNSENDABLE = (Unroutable, UnknownQueue, MessageTooLarge, TypeError, ValueError)
 """What the making of a message raises."""
 
 _AT_ONCE = 200  # schedules whose notes are written together
+_LOOK_AROUND = 10_000  # milliseconds at least between two looks at what others have written
+_REST = 1000  # as much time as a look took, so many times
 _UNSENDABLE_AGAIN = 30_000  # milliseconds
 _REFUSED_AGAIN = 2_000
 
@@ -70,14 +72,15 @@ class Scheduler:
         self._book = book
         self._log = log
         self._known = known
-        self._texts: dict[str, str] = {}  # the notes as they are in the broker
-        self._notes: dict[str, Note] = {}
-        self._late: dict[str, int] = {}
+        self._kept = Remembered()
+        self._looked_around_at = 0
+        self._look_around_every = _LOOK_AROUND
+        self._late: dict[str, tuple[str, int]] = {}  # the run, and milliseconds
         self._next: dict[str, int] = {}  # when the next run of each is to be sent
         self._heap: list[tuple[int, str, int]] = []
         self._generation: dict[str, int] = {}  # an entry of the heap with another one is void
         self._alive_at = 0
-        self._complaints: dict[str, str] = {}
+        self._unsent: dict[str, str] = {}  # by name what keeps its runs from being sent
         self.leads = False
         self.looks = 0
         """How often it has looked for what is due: wake-ups, for tests and benchmarks."""
@@ -106,6 +109,7 @@ class Scheduler:
         if orders:
             self._hear(orders)
         self._send_due()
+        self._look_around()
         self._stay_alive()
         self._renew_lease()
 
@@ -122,9 +126,14 @@ class Scheduler:
     def shown(self) -> dict[str, Any]:
         """As JSON: what is remembered of each schedule of the file."""
         schedules = {
-            name: {**self._notes[name].to_dict(), "late": self._late.get(name), "next": self._next.get(name)}
-            for name in self._plan.schedules
-            if name in self._notes
+            name: {
+                **note.to_dict(),
+                "late": self._late_of(schedule, note),
+                "next": self._next.get(name),
+                "error": self._unsent.get(name),
+            }
+            for name, schedule in self._plan.schedules.items()
+            if (note := self._kept.notes.get(name)) is not None
         }
         app = self._plan.app
         return {
@@ -143,20 +152,21 @@ class Scheduler:
         if texts is None:
             return
         self.leads = True
-        self._texts = texts
+        self._kept.begin(texts)
         self._alive_at = read_alive(texts.get(ALIVE))
         self._begin(seen_until=self._alive_at)
         self._log.info(f"looks after {len(self._plan.schedules)} schedules")
 
     def _begin(self, *, seen_until: int) -> None:
         now = self._book.now()
-        self._notes = notes_of(self._texts)
-        names = dict.fromkeys([*self._plan.schedules, *self._notes])
+        names = dict.fromkeys([*self._plan.schedules, *self._kept.notes])
 
         def changes(name: str) -> Note:
-            return adopt(self._rule(name), self._notes.get(name), now, seen_until=seen_until)
+            return self._kept.adopted(name, self._rule(name), now, seen_until=seen_until)
 
         self._change(names, changes)
+        for name in names:
+            self._kept.has_dealt(name, self._rule(name), now)
         self._heap.clear()
         for name in self._plan.schedules:
             self._push(name, now)
@@ -172,9 +182,9 @@ class Scheduler:
         while left:
             batch, left = left[:_AT_ONCE], left[_AT_ONCE:]
             entries = [
-                Entry(name, self._texts.get(name), after.to_json())
+                Entry(name, self._kept.texts.get(name), after.to_json())
                 for name in batch
-                if (after := change(name)) != self._notes.get(name)
+                if (after := change(name)) != self._kept.notes.get(name)
             ]
             left += [name for name, outcome in self._write(entries).items() if not outcome.done]
 
@@ -184,20 +194,9 @@ class Scheduler:
             return {}
         written = {entry.name: each for entry, each in zip(entries, self._book.enter(entries), strict=True)}
         for name, outcome in written.items():
-            self._learn(name, outcome)
+            self._kept.learn(name, outcome)
         self._known.changed()
         return written
-
-    def _learn(self, name: str, outcome: Written) -> None:
-        note = Note.read(outcome.note)
-        if outcome.note is None or note is None:
-            self._notes.pop(name, None)
-        else:
-            self._notes[name] = note
-        if outcome.note is None:
-            self._texts.pop(name, None)
-        else:
-            self._texts[name] = outcome.note
 
     def _push(self, name: str, at: int) -> None:
         generation = self._generation[name] = self._generation.get(name, 0) + 1
@@ -229,21 +228,22 @@ class Scheduler:
         entries = []
         for name in names:
             schedule = self._plan.schedules[name]
-            note = adopt(self._rule(name), self._notes.get(name), now, seen_until=now)
+            note = self._kept.adopted(name, self._rule(name), now, seen_until=now)
             note = self._without_lost(schedule, note, now)
-            found = looks[name] = look(self._plan.fleet, schedule, note, now)
+            found = look(self._plan.fleet, schedule, note, now)
             after = found.note or note
             try:
                 postings = tuple(self._plan.messages.message(schedule, run) for run in found.runs)
             except UNSENDABLE as error:
-                self._complain(name, f"can't be sent: {error}")
-                looks[name] = replace(found, next_at=now + _UNSENDABLE_AGAIN)
+                self._could_not_send(schedule, found, f"can't be sent: {error}")
+                self._push(name, now + _UNSENDABLE_AGAIN)
                 continue
+            looks[name] = found
             after = with_queue(after, postings)
-            if after != self._notes.get(name):
-                entries.append(Entry(name, self._texts.get(name), after.to_json(), postings))
+            if after != self._kept.notes.get(name):
+                entries.append(Entry(name, self._kept.texts.get(name), after.to_json(), postings))
             if found.warning:
-                self._complain(name, found.warning)
+                self._log.warning(f"{name}: {found.warning}")
         try:
             written = self._write(entries)
         except BrokerUnavailable:
@@ -251,18 +251,26 @@ class Scheduler:
                 self._push(name, now)
             raise
         self._note_lateness(written, looks)
-        for name in names:
+        for name, found in looks.items():
             outcome = written.get(name)
             if outcome is not None and outcome.refused:
-                self._complain(name, f"the broker does not take it: {outcome.refused}")
+                why = f"the broker does not take it: {outcome.refused}"
+                self._could_not_send(self._plan.schedules[name], found, why)
                 self._push(name, now + _REFUSED_AGAIN)
             elif outcome is not None and not outcome.done:
                 self._push(name, now)
-            elif (at := looks[name].next_at) is not None:
-                self._push(name, at)
-                self._next[name] = at
             else:
-                self._next.pop(name, None)
+                self._has_looked(name, found.next_at, now)
+
+    def _has_looked(self, name: str, next_at: int | None, now: int) -> None:
+        """What was due is sent, or there was nothing."""
+        self._kept.has_dealt(name, self._rule(name), now)
+        self._unsent.pop(name, None)
+        if next_at is None:
+            self._next.pop(name, None)
+        else:
+            self._push(name, next_at)
+            self._next[name] = next_at
 
     def _without_lost(self, schedule: ScheduleSpec, note: Note, now: int) -> Note:
         """With `overlap = "skip"`: a run that is nowhere any more, as after a purge, must not hold up all others."""
@@ -275,13 +283,24 @@ class Scheduler:
         for name, outcome in written.items():
             if outcome.done and (runs := looks[name].runs):
                 run = replace(runs[-1], sent_at=sent_at)
-                self._late[name] = lateness(run, self._plan.fleet, self._plan.schedules[name])
+                self._late[name] = run.id, lateness(run, self._plan.fleet, self._plan.schedules[name])
 
-    def _complain(self, name: str, text: str) -> None:
-        """Once for each thing that is wrong."""
-        if self._complaints.get(name) != text:
-            self._complaints[name] = text
-            self._log.warning(f"{name}: {text}")
+    def _late_of(self, schedule: ScheduleSpec, note: Note) -> int | None:
+        """Of the last run; when another host has sent it, as that one began to."""
+        if note.run is None:
+            return None
+        ident, late = self._late.get(schedule.name, ("", 0))
+        return late if ident == note.run.id else lateness(note.run, self._plan.fleet, schedule)
+
+    def _could_not_send(self, schedule: ScheduleSpec, found: Look, why: str) -> None:
+        """Told once, until something else is wrong, or nothing any more. The run stays due: it is late from then on."""
+        name, first = schedule.name, found.runs[0].moment
+        due = first + offset(self._plan.fleet, schedule, first)
+        self._next[name] = min(due, self._next.get(name, due))
+        self._known.changed()
+        if self._unsent.get(name) != why:
+            self._unsent[name] = why
+            self._log.warning(f"{name}: {why}")
 
     def _hear(self, orders: Sequence[Delivery]) -> None:
         for each in orders:
@@ -291,7 +310,7 @@ class Scheduler:
 
     def _carry_out(self, said: Any) -> None:
         name, now = str(said.get("name")), self._book.now()
-        if name not in self._notes:
+        if name not in self._kept.notes:
             return
         if said["do"] == "run":
             self._send_now(name, str(said.get("id")), now)
@@ -301,7 +320,9 @@ class Scheduler:
         except (KeyError, ValueError, TypeError):
             self._log.warning(f"an order that can't be read: {str(said)[:200]}")
             return
-        self._change([name], lambda name: changed(self._notes[name]) if name in self._notes else nothing(now))
+        self._change(
+            [name], lambda name: changed(self._kept.notes[name]) if name in self._kept.notes else nothing(now)
+        )
         if name in self._plan.schedules:
             self._push(name, now)
 
@@ -315,9 +336,28 @@ class Scheduler:
         except UNSENDABLE as error:
             self._log.warning(f"{name}: can't be sent: {error}")
             return
-        note = self._notes[name].to_json()
-        while not self._write([Entry(name, self._texts.get(name), note, (posting,))])[name].done:
-            note = self._notes[name].to_json()
+        note = self._kept.notes[name].to_json()
+        while not self._write([Entry(name, self._kept.texts.get(name), note, (posting,))])[name].done:
+            note = self._kept.notes[name].to_json()
+
+    def _look_around(self) -> None:
+        """What others have written meanwhile: runs and ends for the status, and pauses, which hold here as well."""
+        now = self._book.now()
+        if abs(now - self._looked_around_at) < self._look_around_every:
+            return
+        begun_at = time.monotonic()
+        texts = self._book.notes()
+        if texts is None:
+            return
+        before = {name: note.pause for name, note in self._kept.notes.items()}
+        for name in self._kept.look_again(texts):
+            self._known.changed()
+            note = self._kept.notes.get(name)
+            if name in self._plan.schedules and (note is None or note.pause != before.get(name)):
+                self._push(name, now)
+        took = (time.monotonic() - begun_at) * 1000
+        self._looked_around_at = now
+        self._look_around_every = max(_LOOK_AROUND, round(_REST * took))
 
     def _renew_lease(self) -> None:
         """Of the app's own scheduler class: one host lets it send."""
@@ -326,11 +366,11 @@ class Scheduler:
             return
         self._known.changed()
         begun_at = time.monotonic()
-        entry = app.lease.renewal(self._texts.get(lease.NAME), self._book.now())
+        entry = app.lease.renewal(self._kept.texts.get(lease.NAME), self._book.now())
         if entry is None:
             return
         [written] = self._book.enter([entry])
-        self._learn(lease.NAME, written)
+        self._kept.learn(lease.NAME, written)
         app.lease.written(written, begun_at)
 
     def _stay_alive(self) -> None:
@@ -340,19 +380,7 @@ class Scheduler:
 
     def _note_alive(self, now: int) -> None:
         """Of several schedulers one does."""
-        [written] = self._book.enter([Entry(ALIVE, self._texts.get(ALIVE), written_alive(now))])
+        [written] = self._book.enter([Entry(ALIVE, self._kept.texts.get(ALIVE), written_alive(now))])
         if written.note is not None:
-            self._texts[ALIVE] = written.note
+            self._kept.texts[ALIVE] = written.note
         self._alive_at = read_alive(written.note)
-
-
-def notes_of(texts: Mapping[str, str]) -> dict[str, Note]:
-    """The notes that can be read."""
-    return {name: note for name in texts if name and (note := Note.read(texts[name]))}
-
-
-def with_queue(note: Note, postings: Sequence[Posting]) -> Note:
-    """The run of a schedule with where it was sent."""
-    if not postings or note.run is None:
-        return note
-    return replace(note, run=replace(note.run, queue=postings[-1].queue))

@@ -14,7 +14,8 @@ from typing import Literal
 
 from fleet.broker.delivery import BrokerUnavailable, Refused
 from fleet.broker.notes import Entry
-from fleet.scheduler.loop import Scheduler, notes_of, with_queue
+from fleet.scheduler.loop import Scheduler
+from fleet.scheduler.remembered import with_queue
 from fleet.schedules.due import deal_with, offset
 from fleet.schedules.moments import MINUTE, SECOND, latest
 from fleet.schedules.notes import adopt, timing_of
@@ -61,7 +62,8 @@ class OneRun(Scheduler):
         """Unlike a scheduler that stays it leaves the notes of all others as they are."""
         texts = self._book.notes()
         if texts is not None:
-            self.leads, self._texts, self._notes = True, texts, notes_of(texts)
+            self.leads = True
+            self._kept.begin(texts)
 
     def _lead(self, until: float) -> None:
         reader, writer = os.pipe()  # nothing wakes it
@@ -83,7 +85,7 @@ class OneRun(Scheduler):
     def _try(self, name: str, moment: int) -> Outcome | None:
         """None: again."""
         now, schedule = self._book.now(), self._plan.schedules[name]
-        note = adopt(self._rule(name), self._notes.get(name), now, seen_until=now)
+        note = adopt(self._rule(name), self._kept.notes.get(name), now, seen_until=now)
         if note.last is not None and note.last >= moment:
             return "already sent"
         if note.pause is not None and (note.pause.until is None or now < note.pause.until):
@@ -92,7 +94,7 @@ class OneRun(Scheduler):
         runs, after = deal_with(self._plan.fleet, schedule, note, [(moment, True)], now)
         postings = tuple(self._plan.messages.message(schedule, run) for run in runs)
         after = with_queue(after, postings)
-        written = self._write([Entry(name, self._texts.get(name), after.to_json(), postings)])[name]
+        written = self._write([Entry(name, self._kept.texts.get(name), after.to_json(), postings)])[name]
         if written.refused:
             raise Refused(written.refused)
         if not written.done:

@@ -126,6 +126,17 @@ def adopt(rule: str, note: Note | None, now: int, *, seen_until: int) -> Note:
     return replace(note, rule=rule, since=max(note.since, missed_from))
 
 
+def taken_back(rule: str, note: Note | None, dealt_until: int) -> Note:
+    """The note of a schedule that somebody has gone by all the time, when another host has made it that of its rule.
+
+    `dealt_until`: what came due until then has been dealt with here; and a moment that the other host has had is not
+    sent a second time. None: the broker has lost it.
+    """
+    if note is None:
+        return Note(rule=rule, since=dealt_until)
+    return replace(note, rule=rule, since=max(dealt_until, note.last or 0))
+
+
 def ended(note: Note, end: End) -> Note:
     """After the word of a run's end. Of another run than the last, as of one by hand, only a success matters."""
     success = end.at if end.outcome == "succeeded" else None

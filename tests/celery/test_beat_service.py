@@ -5,12 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from copy import copy
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from celery import Celery
+from celery.beat import ScheduleEntry
 from celery.beat import Scheduler as CelerysScheduler
+from celery.schedules import crontab
 
 from fleet.broker.notes import Written
 from fleet.celery.beat_service import BeatService
@@ -68,6 +71,47 @@ def test_a_class_sends_only_while_it_is_our_turn_and_is_made_anew_after_an_error
         assert len(CountingScheduler.sent) <= seen + 1
     finally:
         service.stop()
+
+
+class Row:
+    """A row of Django's: it is what knows of the runs."""
+
+    last_run_at = None
+    total_run_count = 0
+
+
+class RowEntry(ScheduleEntry):
+    """As that of django-celery-beat: it keeps what it has read when it was made."""
+
+    model = Row()
+
+    def __next__(self) -> RowEntry:
+        self.model.last_run_at = self.default_now()
+        self.model.total_run_count += 1
+        return copy(self)
+
+
+class RowScheduler(CountingScheduler):
+    """Keeps the entry that it has read in its schedule, whatever becomes of it."""
+
+    Entry = RowEntry
+
+    def apply_async(self, entry: Any, producer: Any = None, advance: bool = True, **_: Any) -> None:
+        next(entry)
+
+
+def test_the_runs_that_are_shown_are_those_of_the_row_that_an_entry_was_read_from(tmp_path: Path) -> None:
+    app = Celery("rows", broker="memory://", set_as_current=False)
+    app.conf.beat_schedule = {"daily": {"task": "rows.t", "schedule": crontab(minute="*")}}
+    service = BeatService(app, f"{__name__}:RowScheduler", lambda: True, log=Log(), folder=tmp_path)
+    scheduler = RowScheduler(app, lazy=True)
+    scheduler.merge_inplace(app.conf.beat_schedule)
+    scheduler.apply_entry(scheduler.schedule["daily"])
+    service._show(scheduler)
+    [shown] = service.shown()["entries"]
+    assert shown["runs"] == 1
+    assert shown["last_run_at"] is not None
+    assert "\n" not in shown["when"]
 
 
 def written(text: str) -> Written:

@@ -180,4 +180,5 @@ def _late(known: Mapping[str, Any], now: float) -> Iterator[str]:
     for name, said in (known.get("schedules") or {}).items():
         due = said.get("next") if isinstance(said, dict) else None
         if isinstance(due, int) and now - due / 1000 > MISSED_SECONDS:
-            yield f"schedule {name} is {now - due / 1000:.0f} s late"
+            why = f": {said['error']}" if said.get("error") else ""
+            yield f"schedule {name} is {now - due / 1000:.0f} s late{why}"
