@@ -1,4 +1,4 @@
-"""The notes of all schedules as this scheduler knows them: what the broker had when it last looked, or wrote."""
+"""Remembered notes: what a scheduler knows of its schedules, as the broker had it at the last look or writing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Remembered:
             self.texts[name] = written.note
 
     def has_dealt(self, name: str, rule: str, now: int) -> None:
-        """This scheduler has looked at it by that rule, and sent what was due."""
+        """The scheduler has looked at that schedule by that rule, and sent what was due."""
         note = self.notes.get(name)
         if note is not None and note.rule == rule:
             self._dealt[name] = rule, note.base if note.pause is None else max(now, note.base)
