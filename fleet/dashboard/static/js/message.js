@@ -65,7 +65,7 @@ const isJson = (kind) => (text) => { try { const value = JSON.parse(text); retur
 async function edit(context, id) {
   const whole = await reveal(context, id);
   if (!whole) return;
-  const said = await ask({ title: "Edit and retry", wide: true, yes: "Send it back", text: `${whole.task} is called with these instead; its id stays.`, fields: [
+  const said = await ask({ title: "Edit and retry", wide: true, yes: "Send it back", text: `${whole.task} is called with these instead; its id stays. The worker checks them against its signature first: what does not fit is rejected without having run, and is back here with the reason.`, fields: [
     { name: "args", label: "Arguments, a JSON list", type: "textarea", value: whole.args ?? "[]", must: isJson("list") }, { name: "kwargs", label: "Named arguments, a JSON object", type: "textarea", rows: 5, value: whole.kwargs ?? "{}", must: isJson("object") }] });
   if (!said) return;
   // As texts: a number larger than a browser's numbers stays what it is.
