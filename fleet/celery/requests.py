@@ -30,6 +30,20 @@ class Message:
         self.content_encoding = delivery.content_encoding
 
 
+class UnreadMessage:
+    """What a handler of task_rejected reads of kombu's Message, of one that is no task."""
+
+    payload = None
+
+    def __init__(self, delivery: Delivery) -> None:
+        self.headers = delivery.headers
+        self.properties = delivery.properties
+        self.delivery_info = delivery_info(delivery)
+        self.body = delivery.body
+        self.content_type = delivery.content_type
+        self.content_encoding = delivery.content_encoding
+
+
 class Answer:
     """What a Request has told the broker. `requeue` is None as long as it has not rejected its message."""
 

@@ -84,11 +84,12 @@ class CeleryRunner:
             expires = from_iso("expires", called.headers.get("expires"))
             hard, soft = limits(called.headers.get("timelimit"))
         except MalformedMessage as error:
-            return Outcome("rejected", f"malformed message: {error}")
+            return self._recorder.malformed(delivery, error, f"malformed message: {error}")
         except MemoryError:
             raise
         except Exception as error:  # a shape that nobody foresaw will be the same the next time
-            return Outcome("rejected", f"can't be read: {failure.reason(error)}", failure.trace(error))
+            reason = f"can't be read: {failure.reason(error)}"
+            return self._recorder.malformed(delivery, error, reason, failure.trace(error))
         try:
             task = self._tasks[called.name]
         except KeyError:  # Celery's NotRegistered

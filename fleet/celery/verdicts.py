@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError
 from fleet.broker.delivery import Delivery
 from fleet.celery import signals
 from fleet.celery.message import Called, request_of
-from fleet.celery.requests import Answer, Message, make_request
+from fleet.celery.requests import Answer, Message, UnreadMessage, make_request
 from fleet.celery.stored_success import was_stored
 from fleet.worker import failure
 from fleet.worker.outcome import Outcome, Told, Verdict
@@ -91,6 +91,11 @@ class Recorder:
         request, _ = make_request(self._app, task, called, delivery, self._node_name)
         request._announce_revoked("expired", False, None, True)
         return Outcome("told", "expired", told="expired")
+
+    def malformed(self, delivery: Delivery, error: Exception, reason: str, trace: str = "") -> Outcome:
+        message = UnreadMessage(delivery)
+        signals.send(signals.task_rejected, self, message=message, exc=error)
+        return Outcome("rejected", reason, trace)
 
     def unknown(self, called: Called, delivery: Delivery) -> Outcome:
         """As Celery does, the failure is stored: else whoever waits for the result waits for ever."""

@@ -107,7 +107,11 @@ def open_shop(
     conf: dict[str, Any] | None = None,
     **settings: Any,
 ) -> Iterator[Shop]:
-    """Started, and ended after. `conf` are settings of Celery's, `settings` of the group's."""
+    """Started, and ended after. `conf` are settings of Celery's, `settings` of the group's.
+
+    `environment` among these is the worker's.
+    """
+    environment = settings.pop("environment", {})
     kind = (conf or {}).get("task_default_queue_type")
     mailbox = Mailbox(broker, {"x-queue-type": kind} if kind else None)
     shop_conf = {**settings_of(broker, mailbox, redis_url), **(conf or {})}
@@ -122,6 +126,7 @@ def open_shop(
             "CELERY_SHOP": json.dumps(shop_conf),
             "CELERY_SHOP_JOURNAL": str(folder / "shop-journal"),
             "PYTHONPATH": str(ROOT),
+            **environment,
         },
     )
     try:

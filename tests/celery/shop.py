@@ -40,6 +40,16 @@ for _name in (
     getattr(signals, _name).connect(lambda _name=_name, **_: note(_name), weak=False)
 
 
+if os.environ.get("CELERY_SHOP_SIGNALS"):
+    for _name in (
+        *("task_received", "task_prerun", "task_postrun", "task_success", "task_retry", "task_rejected"),
+        *("task_internal_error", "before_task_publish", "after_task_publish"),
+        *("worker_ready", "worker_shutting_down", "worker_shutdown", "heartbeat_sent"),
+        *("after_setup_logger", "after_setup_task_logger"),
+    ):
+        getattr(signals, _name).connect(lambda _name=_name, **_: note(_name), weak=False)
+
+
 @signals.task_revoked.connect
 def on_revoked(request: Any, terminated: bool, expired: bool, **_: Any) -> None:
     note("task_revoked", id=request.id, terminated=terminated, expired=expired)

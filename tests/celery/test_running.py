@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import celery
 import pytest
@@ -10,7 +11,9 @@ from celery import Celery, chain, chord, group
 from celery.exceptions import Ignore, TaskRevokedError
 from celery.exceptions import TimeLimitExceeded as HardLimit
 
-from tests.celery.conftest import APP, Shop, on
+from fleet.protocol import Encoded
+from tests.celery.conftest import APP, Shop, on, open_shop
+from tests.conftest import Broker
 from tests.support import eventually
 
 pytestmark = [pytest.mark.process, pytest.mark.broker]
@@ -169,3 +172,37 @@ def test_a_client_that_speaks_protocol_1_gets_its_results(shop: Shop) -> None:
         late = old.send_task(f"{APP}.add", (1, 2), countdown=0.6, expires=0.3)
         with pytest.raises(TaskRevokedError):
             late.get(timeout=30)
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads", "gevent"])
+def test_every_signal_of_tasks_and_workers_is_sent(
+    pool: str, broker: Broker, redis_url: str, short_folder: Path
+) -> None:
+    """In whichever process: docs/celery.md says where."""
+    if broker.name != "redis":
+        pytest.skip("the broker makes no difference")
+    with open_shop(pool, broker, redis_url, short_folder, environment={"CELERY_SHOP_SIGNALS": "1"}) as shop:
+        assert shop.run("add", 1, 2) == 3
+        assert shop.run("third_time_lucky") == 2
+        with pytest.raises(ValueError, match="for its signal"):
+            shop.run("boom", "for its signal")
+        message = {"task": "tests.celery.shop.add", "id": "odd"}
+        shop.mailbox.post(Encoded(b"[1, 2]", message, {}))
+        for name, count in {
+            "task_received": 5,
+            "task_prerun": 5,
+            "task_postrun": 5,
+            "task_success": 2,
+        }.items():
+            shop.until_noted(name, count)
+        for name in ("task_retry", "task_failure", "task_rejected", "before_task_publish", "worker_ready"):
+            shop.until_noted(name)
+        shop.until_noted("heartbeat_sent")
+        assert shop.noted("after_setup_logger")
+        assert not shop.noted("task_internal_error")
+        shop.worker.stop()
+        shop.until_noted("worker_shutting_down")
+        shop.until_noted("worker_shutdown")
+        assert len(shop.noted("worker_ready")) == len(shop.noted("worker_shutdown")) == 1
+        if pool == "prefork":
+            shop.until_noted("worker_process_shutdown")

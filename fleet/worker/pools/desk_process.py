@@ -23,6 +23,7 @@ from fleet.worker.reactor import Reactor
 _ANSWER_SECONDS = 10.0
 _GOODBYE_SECONDS = 2.0
 _AGAIN_SECONDS, _AGAIN_MOST_SECONDS = 1.0, 60.0
+_ENDED = object()
 _MOST_UNSENT_BYTES = 8 * 1024 * 1024  # of events that a desk which hangs has not read
 
 
@@ -142,6 +143,7 @@ class SocketChannel:
         self._events: queue.SimpleQueue[list[Event] | None] = queue.SimpleQueue()
         self._answers: dict[int, queue.SimpleQueue[Any]] = {}
         self._serial = 0
+        self._ended = False  # the worker answers nothing any more: it waits for this process to end
         threading.Thread(target=self._read, name="fleet-channel", daemon=True).start()
 
     def ask(self, question: str, **arguments: Any) -> Any:
@@ -151,12 +153,17 @@ class SocketChannel:
             serial = self._serial
             self._answers[serial] = answer
             self._sock.sendall(pack((serial, question, arguments)))
+        if self._ended:  # after the reader may have looked for who waits
+            answer.put(_ENDED)
         try:
-            return answer.get(timeout=_ANSWER_SECONDS)
+            found = answer.get(timeout=_ANSWER_SECONDS)
         except queue.Empty:
             raise TimeoutError(f"the worker did not answer {question!r}") from None
         finally:
             self._answers.pop(serial, None)
+        if found is _ENDED:
+            raise ConnectionError(f"the worker has ended, and did not answer {question!r}")
+        return found
 
     def events(self, timeout: float) -> list[Event] | None:
         try:
@@ -172,4 +179,7 @@ class SocketChannel:
                     self._events.put(rest[0])
                 elif (answer := self._answers.get(rest[0])) is not None:
                     answer.put(rest[1])
+        self._ended = True
+        for waiting in list(self._answers.values()):
+            waiting.put(_ENDED)
         self._events.put(None)
