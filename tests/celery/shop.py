@@ -210,6 +210,11 @@ def ignores() -> None:
 
 
 @app.task
+def returns_an_object() -> object:
+    return object()
+
+
+@app.task
 def exits() -> None:
     raise SystemExit(3)
 
