@@ -60,7 +60,7 @@ class Bench:
                 reactor=self.reactor,
                 log=Log("g/0", "error"),
                 done=lambda delivery, outcome: self.done.append((delivery, outcome)),
-                up=lambda _owns: setattr(self, "is_up", True),
+                up=lambda _owns, _private: setattr(self, "is_up", True),
                 broken=self.broken.append,
                 back=self.given_back.extend,
                 loop_lock=LoopLock(),
