@@ -89,6 +89,9 @@ class Link:
     def _is_due(self, delivery: Delivery) -> bool:
         if self.serves_celery and "task" not in delivery.headers:
             delivery.headers |= lifted_headers(delivery.headers, delivery.body, delivery.content_type)
+        if not delivery.headers.get("eta"):  # at once: nearly no message has one
+            delivery.generation = self._generation
+            return True
         delay = seconds_until_due(delivery, time.time())
         if delay > 0 and delivery.generation != self._generation:
             delivery.fault = self._defer(delivery, delay)

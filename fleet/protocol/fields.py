@@ -12,6 +12,7 @@ SENT_HEADER = "sent"  # fleet's own, in milliseconds since the epoch: when it wa
 MOST_RETRIES = 2**31 - 1  # what any broker can keep in a header
 LONGEST_SECONDS = 10 * 365 * 86400.0  # of a time limit: clocks and timers of all kinds take that
 BAD = object()
+_NO_LIMITS = [None, None]
 NO_CANVAS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
@@ -26,8 +27,7 @@ def arguments(payload: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     if embed is not None and not isinstance(embed, dict):
         raise MalformedMessage(f"embed (body[2]) must be an object or null, got {_describe(embed)}")
     # Running only the first link of a chain and dropping the rest would be a silent loss.
-    canvas = [name for name in NO_CANVAS if (embed or {}).get(name)]
-    if canvas:
+    if embed and embed != NO_CANVAS and (canvas := [name for name in NO_CANVAS if embed.get(name)]):
         raise MalformedMessage(
             f"the message carries {', '.join(canvas)}: fleet's tasks don't run Celery's canvas"
         )
@@ -58,7 +58,7 @@ def retries(value: Any) -> int:
 
 def limits(value: Any) -> tuple[float | None, float | None]:
     """[hard, soft] as (hard, soft), in seconds; 0 and more than LONGEST_SECONDS are no limit that can be set."""
-    if value is None:
+    if value is None or value == _NO_LIMITS:
         return None, None
     if isinstance(value, (list, tuple)) and len(value) == 2:
         hard, soft = map(limit, value)

@@ -167,7 +167,7 @@ class BrokerConnection:
     @property
     def suspects(self) -> bool:
         """Whether the broker may have messages that were set aside: they come before all others."""
-        return self.connected and self._link.suspects
+        return self.connected and self._made is not None and self._made.suspects
 
     def take_suspect(self, queue: str | None = None) -> Delivery | None:
         """One suspect, if there is one, and a connection; of that queue, where one must be."""
@@ -192,7 +192,7 @@ class BrokerConnection:
 
     def is_void(self, delivery: Delivery) -> bool:
         """Whether the broker hears nothing of what becomes of it: it gives it out again, or has."""
-        return not self.connected or self._link.is_void(delivery)
+        return not self.connected or self._made is None or self._made.is_void(delivery)
 
     def set_prefetch(self, prefetch: int) -> None:
         """How many deliveries to hold at most, from now on; holds across connections."""

@@ -319,7 +319,10 @@ class Consumer:
         self._looks_for_begun = False  # and the turn that this is part of looks
 
     def _start_and_settle(self, pool: Pool) -> None:
-        workload, completed = self._workload, self._completed
+        workload, completed, connection = self._workload, self._completed, self._connection
+        # Where a task runs in here, what is to be told is told before it; else when this turn ends, in a moment.
+        tells_at_once = self._settings.spec.pool == "solo"
+        suspects = connection.suspects
         self._stats.moment = time.monotonic()
         until, started = self._stats.moment + BATCH_SECONDS, False
         while self._begun:
@@ -328,17 +331,22 @@ class Consumer:
             while completed:
                 workload.settle(*completed.popleft())
                 self._stats.busy_at = until
-            self._look_at_connection(pool)
-            workload.look_for_suspects(pool)
+            if tells_at_once or connection.changes != self._connection_changes:
+                self._look_at_connection(pool)
+                suspects = connection.suspects
+            if suspects:
+                workload.look_for_suspects(pool)
             # Looked at here, for in solo what was started has ended by now: its ack goes out before the next.
             if started and time.monotonic() >= until:
                 return
             if not workload.backlog or not workload.has_free_slot(pool):
                 return
-            if self._connection.acks_wait:
+            if connection.acks_wait:
                 self.owing()
             workload.start_next(pool)
             started = True
+            if workload.alone:  # the broker may have been heard over that
+                suspects = connection.suspects
 
     def _look_at_prefetch(self, pool: Pool) -> None:
         now = time.monotonic()

@@ -7,9 +7,9 @@ clock that shows the CPU time of one task.
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from os import getpid
 from typing import Any, Literal, NamedTuple
 
 from fleet.broker.delivery import Delivery
@@ -76,7 +76,7 @@ class Executor:
         self._most_bytes = most_bytes
         self._limits = options.limits
         self._cpu_clock = options.cpu_clock
-        self._pid = os.getpid()
+        self._pid = getpid()
         self._thread_ends = options.thread_ends
         self._note = options.note
         self._wait_for = options.wait_for
@@ -90,13 +90,10 @@ class Executor:
     def run(self, delivery: Delivery) -> Outcome:
         """Never raises: whoever runs it would end, and with it a slot of the pool, or the worker."""
         try:
-            return self._run(delivery)
+            found = self._find(delivery)
+            return found if isinstance(found, Outcome) else self._call(*found, delivery)
         except BaseException as error:  # nobody foresaw it: another time it may go better, as without memory
             return Outcome("failed", failure.reason(error), failure.trace(error))
-
-    def _run(self, delivery: Delivery) -> Outcome:
-        found = self._find(delivery)
-        return found if isinstance(found, Outcome) else self._call(*found, delivery)
 
     def _find(self, delivery: Delivery) -> Outcome | tuple[Target, Call]:
         """What to call and with what; or why that is not to be."""
@@ -122,6 +119,7 @@ class Executor:
         token = running.set(current)
         django_db.close_stale()
         raised: BaseException | None = None
+        outcome: Outcome | None = None
         try:
             for starting in hooks.task_start:
                 starting(current)
@@ -136,10 +134,12 @@ class Executor:
                     self._invoke(target, call)
             else:
                 self._invoke(target, call)
-            self._end_if_copy(None)
-            outcome = SUCCEEDED
+            # A copy that the task has forked must not go on: that would bring a second worker to life.
+            if getpid() != self._pid:
+                forks.end_copy(None)
         except BaseException as error:  # SystemExit and GreenletExit too: a task must not end its worker
-            self._end_if_copy(error)
+            if getpid() != self._pid:
+                forks.end_copy(error)
             raised = error
             outcome = of_exception(error, target, call)
         finally:
@@ -148,6 +148,8 @@ class Executor:
             running.reset(token)
             django_db.let_go(thread_ends=self._thread_ends)
         now, cpu = time.monotonic(), self._cpu_clock() - cpu_began
+        if outcome is None:
+            return Outcome("succeeded", wall_seconds=now - began, cpu_seconds=cpu, ended_at=now)
         return outcome._replace(wall_seconds=now - began, cpu_seconds=cpu, ended_at=now)
 
     def _invoke(self, target: Target, call: Call) -> None:
@@ -158,11 +160,6 @@ class Executor:
 
                 self._wait_for = run
             self._wait_for(result, f"{call.task}[{call.id}]", self._note)
-
-    def _end_if_copy(self, error: BaseException | None) -> None:
-        """The task has forked, and this is its copy: going on would bring a second worker to life."""
-        if os.getpid() != self._pid:
-            forks.end_copy(error)
 
     def _what_is_known(self) -> str:
         names = sorted(self._targets)
@@ -190,6 +187,8 @@ def limits_of(call: Call, policy: Policy) -> tuple[float | None, float | None]:
     """(soft, hard) seconds: what the message says, else the policy."""
     soft = policy.soft_time_limit_seconds if call.soft_time_limit is None else call.soft_time_limit
     hard = policy.time_limit_seconds if call.time_limit is None else call.time_limit
+    if soft is None and hard is None:
+        return None, None
     return _settable(soft), _settable(hard)
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fleet.worker.outcome import Policy
 
 _LONGEST_NAME = 200  # in a log line
+_NO_LIMITS = [None, None]
 
 
 def task_of(delivery: Delivery) -> str:
@@ -40,7 +41,10 @@ def crashes_of(delivery: Delivery) -> int:
 
 def hard_limit_of(delivery: Delivery, policy: Policy) -> float | None:
     """Seconds: what the message says, else the policy. Nonsense is for decoding to refuse."""
-    match delivery.headers.get("timelimit"):
+    said = delivery.headers.get("timelimit")
+    if said is None or said == _NO_LIMITS:  # at once: nearly every message passes here
+        return policy.time_limit_seconds
+    match said:
         case [hard, _] if isinstance(found := limit(hard), float):
             return found or None  # 0 is none
     return policy.time_limit_seconds

@@ -10,6 +10,7 @@ docs/decisions/0052.
 from __future__ import annotations
 
 from fleet.broker.delivery import Delivery
+from fleet.broker.reposting import CRASHES_HEADER
 from fleet.launch_specs import WorkerSpec
 from fleet.worker.headers import attempts_of
 
@@ -38,6 +39,14 @@ def why_given_up(attempts: int, max_deliveries: int) -> str:
 def culprit_known(spec: WorkerSpec) -> bool:
     """Whether a task runs in a process of its own, so that its death is known to be its message's."""
     return spec.pool == "prefork"
+
+
+def is_first(delivery: Delivery) -> bool:
+    """Whether it has never been handed out before: it is not given up, and need not run alone.
+
+    Looked at first, for nearly every message passes here and is one of these.
+    """
+    return delivery.attempt < 2 and not delivery.alone and CRASHES_HEADER not in delivery.headers
 
 
 def must_run_alone(delivery: Delivery, spec: WorkerSpec) -> bool:

@@ -25,6 +25,11 @@ class Returning:
         self._running: dict[_Key, Delivery] = {}
         self._ended: OrderedDict[_Key, tuple[Delivery, Outcome]] = OrderedDict()
 
+    @property
+    def may_come(self) -> bool:
+        """Whether anything may come back."""
+        return bool(self._running or self._ended)
+
     def lost(self, running: Iterable[Delivery]) -> None:
         """The connection by which they came is gone, and they run on."""
         self._running |= {key: each for each in running if (key := _key(each))}
@@ -49,7 +54,7 @@ class Returning:
 
     def is_ours(self, delivery: Delivery) -> bool:
         """Whether this has come back to us."""
-        if not (self._running or self._ended) or not delivery.redelivered:
+        if not self.may_come or not delivery.redelivered:
             return False
         key = _key(delivery)
         return key in self._running or key in self._ended

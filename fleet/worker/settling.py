@@ -6,6 +6,7 @@ from fleet.broker.delivery import BrokerUnavailable, Death, Delivery
 from fleet.broker.reposting import AGAIN_HEADER, CRASHES_HEADER
 from fleet.clock import time
 from fleet.launch_specs import WorkerSpec
+from fleet.schedules.orders import HEADER as ORIGIN_HEADER
 from fleet.telemetry import EXPIRED, FAILED, LOST, REJECTED, RETRIED, SUCCEEDED
 from fleet.worker import failure, quarantine, scheduled
 from fleet.worker.context import LoopContext
@@ -72,12 +73,12 @@ class Settler:
         return (self.policy_of(delivery).acks if acks == "app" else acks) == "early"
 
     def verdict_on(self, delivery: Delivery, outcome: Outcome, *, acked: bool) -> Verdict | None:
-        """What is to be recorded by the app before it is settled, if so: its own process could not.
+        """What is to be recorded by a Celery app before it is settled, if so: its own process could not.
 
-        Only of a Celery app, which has a result backend, and others that wait for what becomes of a task.
+        Only such an app has a result backend, and others that wait for what becomes of a task.
         """
         known: Verdict | None = delivery.verdict
-        if not self._spec.is_celery or (known is not None and not known.final):
+        if known is not None and not known.final:
             return None
         if known is not None:
             self._pronounced[delivery] = tries = self._pronounced.get(delivery, 0) + 1
@@ -113,18 +114,22 @@ class Settler:
 
         It has been in the pool `since`, monotonic.
         """
-        self._pronounced.pop(delivery, None)
+        if self._pronounced:
+            self._pronounced.pop(delivery, None)
         if not again and outcome.kind in _RAN:
             self._prefetch.ended(outcome.wall_seconds, len(delivery.body))
         if outcome.told and not again:
             self._stats.told(outcome)
-        self._stats.expired += outcome.kind == "expired"
         if outcome.kind == "succeeded":
             if not again:
                 self._stats.succeeded += 1
                 self._stats.statistics.count(delivery, outcome, SUCCEEDED, since, self._stats.moment)
-            self._end_well(delivery, outcome, acked=acked)
+            if acked or ORIGIN_HEADER in delivery.headers:
+                self._end_well(delivery, outcome, acked=acked)
+            else:  # as nearly every message ends: no scheduler waits to hear of it
+                self._connection.ack(delivery)
             return
+        self._stats.expired += outcome.kind == "expired"
         decision = self._decide(delivery, outcome)
         if not again and (kind := _ended(outcome, decision)) is not None:
             if delivery.verdict is not None and delivery.verdict.seconds:  # it was ended for its time limit

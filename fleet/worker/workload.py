@@ -20,6 +20,7 @@ from fleet.worker.progress import LOST_SECONDS, Work
 from fleet.worker.quarantine import (
     MAKE_ROOM_SECONDS,
     culprit_known,
+    is_first,
     is_given_up,
     must_run_alone,
 )
@@ -74,11 +75,16 @@ class Workload:
     # What waits
 
     def take(self, deliveries: list[Delivery]) -> None:
-        self.backlog.extend(each for each in deliveries if not self._recognise(each))
+        if self._returning.may_come:
+            self.backlog.extend(each for each in deliveries if not self._recognise(each))
+        else:
+            self.backlog.extend(deliveries)
         if self.tell is not None:
             for each in deliveries:
                 self.tell("task-received", each, **received(each))
-        if self.backlog and any(must_run_alone(each, self._spec) for each in deliveries):
+        if self.backlog and any(
+            must_run_alone(each, self._spec) for each in deliveries if not is_first(each)
+        ):
             self._sort_out()
         if not self._connection.consuming:
             self.give_back()
@@ -202,6 +208,16 @@ class Workload:
         if delivery.fault:
             self._settler.refuse(delivery)
             return False
+        if not is_first(delivery) and (answer := self._by_quarantine(delivery)) is not None:
+            return answer
+        if self._spec.is_celery and (answer := self._by_remote_control(delivery)) is not None:
+            return answer
+        if self._spec.acks != "late" and self._settler.acks_first(delivery) and delivery not in self._acked:
+            self._ack_first(delivery)
+        return True
+
+    def _by_quarantine(self, delivery: Delivery) -> bool | None:
+        """Whether it goes to the pool where it was handed out too often, or is to run alone and can't; else None."""
         if is_given_up(delivery, self._spec):
             if not self._spec.is_celery:
                 self._settler.give_up(delivery)
@@ -214,11 +230,7 @@ class Workload:
                 self._end_isolation()
                 self.backlog.append(delivery)
                 return False
-        if self._spec.is_celery and (answer := self._by_remote_control(delivery)) is not None:
-            return answer
-        if self._settler.acks_first(delivery) and delivery not in self._acked:
-            self._ack_first(delivery)
-        return True
+        return None
 
     def _by_remote_control(self, delivery: Delivery) -> bool | None:
         """Whether it goes to the pool where something has been said of it; else None."""
@@ -323,7 +335,7 @@ class Workload:
         self._to_ack.discard(delivery)
         if self.alone and not self.in_flight:
             self._end_isolation()
-        if (verdict := self._settler.verdict_on(delivery, outcome, acked=acked)) is not None:
+        if self._spec.is_celery and (verdict := self._settler.verdict_on(delivery, outcome, acked=acked)):
             delivery.verdict = verdict
             if acked:
                 self._acked.add(delivery)

@@ -190,7 +190,7 @@ class RedisStore(RedisQueues):
         done = 0
         for first in range(0, len(tags), MOST_AT_ONCE):
             batch = tags[first : first + MOST_AT_ONCE]
-            parts = (part for tag in batch for part in tag)
+            parts = (part.encode() for tag in batch for part in tag)  # redis-py looks at bytes first
             done += int(self._run(script, self._owner, *arguments, *parts))
             self._held.difference_update(batch)
         return done

@@ -38,11 +38,14 @@ class Assigner:
         self._idle: list[PoolProcess] = []  # last used first: its caches are warm
         self._unsent: list[PoolProcess] = []
         self._patrols = False
+        # The last choice, while it holds: for what, who, and how long that should take.
+        self._choice: tuple[Delivery, PoolProcess, float] | None = None
         self.configure(host.launch.spec)
 
     def configure(self, spec: WorkerSpec) -> None:
         # What the broker has forgotten must not be lost for having waited in a process.
         self._ahead_is_safe = spec.acks != "early" or spec.is_celery
+        self._choice = None
 
     @property
     def ahead(self) -> int:
@@ -53,6 +56,9 @@ class Assigner:
         """Who can have it now: one that is idle, else one that is soon done with all it has."""
         if self._idle:
             return self._idle[-1]
+        # The loop asks whether there is anybody, and then hands it over.
+        if (choice := self._choice) is not None and choice[0] is delivery and choice[1].takes_more:
+            return choice[1]
         if not self._ahead_is_safe:
             return None
         best = None
@@ -62,19 +68,28 @@ class Assigner:
         if best is None:
             return None
         expected = self._paces.expect(task_of(delivery))
-        return best if fits(best.count, best.booked_seconds, expected, len(delivery.body)) else None
+        if not fits(best.count, best.booked_seconds, expected, len(delivery.body)):
+            return None
+        self._choice = delivery, best, expected
+        return best
 
     def assign(self, delivery: Delivery, process: PoolProcess, hard_limit: float | None, now: float) -> None:
         """With the next `flush`."""
+        if (choice := self._choice) is not None and choice[0] is delivery:
+            expected = choice[2]
+        else:
+            expected = self._paces.expect(task_of(delivery))
+        self._choice = None
         if process.count == 0:
             self.forget(process)
         elif not self._patrols:
             self._patrol_at(now + STUCK_SECONDS)
-        process.add(Sent(delivery, now, hard_limit, self._paces.expect(task_of(delivery))))
+        process.add(Sent(delivery, now, hard_limit, expected))
         if process not in self._unsent:
             self._unsent.append(process)
 
     def flush(self) -> None:
+        self._choice = None
         unsent, self._unsent = self._unsent, []
         for process in unsent:
             try:
@@ -93,6 +108,7 @@ class Assigner:
             self._collect(process)  # it may have nothing else to do
 
     def ended(self, delivery: Delivery, outcome: Outcome) -> None:
+        self._choice = None
         if outcome.kind in ("succeeded", "retry", "failed", "told"):
             self._paces.ended(task_of(delivery), outcome.wall_seconds)
 
@@ -103,6 +119,7 @@ class Assigner:
 
     def forget(self, process: PoolProcess) -> None:
         """Note a process that is not idle, or not to be used."""
+        self._choice = None
         if process in self._idle:
             self._idle.remove(process)
 
@@ -113,6 +130,7 @@ class Assigner:
     def _patrol(self) -> None:
         """Nothing is to wait in a process behind a task that is long after all."""
         self._patrols = False
+        self._choice = None
         for process in list(self._processes.values()):
             if process.count > 1:
                 self._collect(process)

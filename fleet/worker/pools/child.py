@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from multiprocessing import resource_tracker
 from typing import Any
@@ -61,12 +62,17 @@ def sent_fields(app: tuple[str, ...]) -> tuple[str, ...]:
     return (*SENT_FIELDS, *MORE_FIELDS) if celery_entries(app) else SENT_FIELDS
 
 
-def to_send(serial: int, delivery: Delivery, names: tuple[str, ...] = SENT_FIELDS) -> tuple[Any, ...]:
-    """As a pool process gets it, in a list of such. In place of a large body, which follows the list, its size."""
-    fields = [serial, *[getattr(delivery, name) for name in names]]
+def to_send(
+    serial: int, delivery: Delivery, values: Callable[[Delivery], tuple[Any, ...]]
+) -> tuple[Any, ...]:
+    """As a pool process gets it, in a list of such. In place of a large body, which follows the list, its size.
+
+    `values`: an attrgetter of what is sent.
+    """
+    fields = (serial, *values(delivery))
     if len(delivery.body) >= APART_BYTES:
-        fields[_BODY] = len(delivery.body)
-    return tuple(fields)
+        return (*fields[:_BODY], len(delivery.body), *fields[_BODY + 1 :])
+    return fields
 
 
 def main(sock: socket.socket, permits: socket.socket) -> None:

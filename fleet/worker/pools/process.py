@@ -10,6 +10,7 @@ import socket
 from collections import deque
 from collections.abc import Iterator
 from multiprocessing.context import ForkServerContext
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from fleet.broker.delivery import Delivery
@@ -40,7 +41,7 @@ class PoolProcess:
         self, context: ForkServerContext, *, luck: float, fields: tuple[str, ...] = child.SENT_FIELDS
     ) -> None:
         """`fields` of a delivery are sent."""
-        self._fields = fields
+        self._values = attrgetter(*fields)
         self.sock, theirs = socket.socketpair()
         self._permits = PermitTable()
         self._process = context.Process(
@@ -153,7 +154,8 @@ class PoolProcess:
         self._ended_at = at
         self.stuck, self.missed = False, 0
         delivery = self._pop(serial).delivery
-        self._permit_next()
+        if self._under_way:
+            self._permit_next()
         return delivery
 
     def take(self) -> list[Delivery]:
@@ -232,7 +234,7 @@ class PoolProcess:
         deliveries = [self._window[each].delivery for each in serials]
         try:
             frame = pack(
-                [child.to_send(*each, self._fields) for each in zip(serials, deliveries, strict=True)]
+                [child.to_send(*each, self._values) for each in zip(serials, deliveries, strict=True)]
             )
         except Exception as error:  # headers that nest too deep, or that nobody foresaw
             if len(serials) == 1:

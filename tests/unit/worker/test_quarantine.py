@@ -10,7 +10,7 @@ from fleet.broker.delivery import Delivery
 from fleet.broker.reposting import CRASHES_HEADER
 from fleet.launch_specs import WorkerSpec
 from fleet.spec import BrokerSpec
-from fleet.worker.quarantine import has_used_up, is_given_up, must_run_alone
+from fleet.worker.quarantine import has_used_up, is_first, is_given_up, must_run_alone
 from tests.unit.worker.rehearsal import Pool, make
 
 
@@ -85,3 +85,19 @@ def test_a_message_that_was_set_aside_is_not_given_up_before_it_has_run_alone() 
 @pytest.mark.parametrize(("attempt", "used_up"), [(1, False), (4, False), (5, True), (6, True)])
 def test_deaths_of_its_own_process_use_up_the_deliveries_of_a_message(attempt: int, used_up: bool) -> None:
     assert has_used_up(attempt, 5) is used_up
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.parametrize("most", [1, 2, 5])
+def test_what_is_handed_out_the_first_time_neither_runs_alone_nor_is_given_up(pool: str, most: int) -> None:
+    """The loop asks only this of nearly every message, so it must say the same as the other two."""
+    first = 0
+    for attempt in (1, 2, 3):
+        for headers in ({}, {CRASHES_HEADER: 0}, {CRASHES_HEADER: 1}, {CRASHES_HEADER: "odd"}):
+            for alone in (False, True):
+                delivery = Delivery(0, "q", b"", headers=dict(headers), attempt=attempt, alone=alone)
+                if is_first(delivery):
+                    first += 1
+                    assert not must_run_alone(delivery, spec(pool, most))
+                    assert not is_given_up(delivery, spec(pool, most))
+    assert first == 1

@@ -134,3 +134,30 @@ def test_what_waits_behind_a_task_that_has_just_begun_is_left_and_looked_at_agai
     desk.host.reactor.run_next()
     assert desk.secluded == []
     assert len(desk.host.reactor.calls) == 1
+
+
+@pytest.mark.parametrize("flag", ["dismissed", "stuck"])
+def test_a_process_that_takes_no_more_is_not_chosen_though_it_was_a_moment_ago(flag: str) -> None:
+    desk = Desk()
+    desk.short()
+    desk.give(1, 1)
+    desk.give(2, 1)
+    desk.give(3, 2)
+    asked = delivery(4)
+    assert desk.assigner.choose(asked) is desk.processes[2]
+    assert desk.assigner.choose(asked) is desk.processes[2]
+    setattr(desk.processes[2], flag, True)
+    assert desk.assigner.choose(asked) is desk.processes[1]
+
+
+def test_who_is_chosen_is_looked_for_anew_once_something_has_ended() -> None:
+    desk = Desk()
+    desk.short()
+    desk.give(1, 1)
+    desk.give(2, 1)
+    desk.give(3, 2)
+    asked = delivery(4)
+    assert desk.assigner.choose(asked) is desk.processes[2]
+    del desk.processes[1].window[:]
+    desk.assigner.ended(delivery(1), Outcome("succeeded", wall_seconds=0.0001))
+    assert desk.assigner.choose(asked) is desk.processes[1]
