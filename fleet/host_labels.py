@@ -18,6 +18,10 @@ def read(text: str) -> tuple[str, ...]:
     """Of a list with commas, sorted. Raises ValueError for what no engine would take as a label."""
     labels = sorted({each.strip() for each in text.split(",") if each.strip()})
     for label in labels:
-        if not _LABEL.fullmatch(label) or len(label) > 63:
+        if not is_label(label):
             raise ValueError(f"{label!r} is no label: letters, digits, `-`, `_` and `.`, 63 at most")
     return tuple(labels)
+
+
+def is_label(text: str) -> bool:
+    return bool(_LABEL.fullmatch(text)) and len(text) <= 63

@@ -60,12 +60,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "control": {"spec", "launch_specs"},
     "machine": set(),
     "protocol": set(),
-    "broker_url": set(),
+    "broker_url": {"secret_names"},
     "clock": set(),
     "histogram": set(),
     "otlp": set(),
     "telemetry": {"histogram"},
-    "diagnostics": {"broker_url"},
+    "secret_names": set(),
+    "token_lines": set(),
+    "masked_values": {"secret_names", "diagnostics.masking"},
+    "diagnostics": {"broker_url", "secret_names"},
     "schedules": {"spec", "launch_specs", "protocol"},  # pure: everybody who asks when something fires
     # What a supervised process of its own needs to publish, and to remember that it has.
     "scheduler": {
@@ -81,7 +84,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "rules": {
         *("config.model", "config.envfile", "config.toml", "diagnostics", "machine", "broker_url"),
-        *("schedules.moments", "advice", "histogram", "working_folder"),
+        *("schedules.moments", "advice", "histogram", "working_folder", "secret_names"),
+        *("host_labels", "token_lines"),
     },
     # A client of the controller's socket, and of the broker for what has failed for good.
     "dashboard": {
@@ -96,7 +100,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "advice": {"duration_words", "histogram"},  # pure: measurements in, advice out
     "bench": {"advice", "spec", "launch_specs", "control", "telemetry", "broker", "protocol", "tasks"},
-    "export": {"config.model", "diagnostics", "broker_url", "rules.finding"},
+    "export": {"config.model", "diagnostics", "broker_url", "rules.finding", "secret_names"},
     "config": {
         *(
             "rules",
@@ -108,7 +112,7 @@ MAY_IMPORT: dict[str, set[str]] = {
             "broker_url",
             "working_folder",
         ),
-        *("schedules.moments", "pool_slots", "fleet_state", "host_labels"),
+        *("schedules.moments", "pool_slots", "fleet_state", "host_labels", "secret_names"),
     },
     "broker": {"config.model", "protocol", "spec", "broker_url", "clock", "instance"},
     "tasks": {"broker", "protocol", "config", "diagnostics", "spec", "launch_specs", "clock"},
@@ -180,6 +184,7 @@ MAY_IMPORT: dict[str, set[str]] = {
             "view",
             "advice",
             "bench",
+            "masked_values",
             *VALUES,
         ),
     },

@@ -179,7 +179,21 @@ def _of_one(url: str) -> Iterator[Mistake]:
         yield Mistake("url", text, "write the host behind the @; this machine is localhost", harmless=True)
     yield from _of_port(parts, family(url))
     if family(url) == "redis":
+        yield from _password_as_user(parts)
         yield from _of_redis(parts)
+
+
+def _password_as_user(parts: Parts) -> Iterator[Mistake]:
+    """Also for a user whom Redis lets in without a password, which is worth a word."""
+    credentials = parts.credentials
+    is_given = any(name == "password" for name, _ in parse_qsl(parts.query))
+    if credentials and ":" not in credentials and not is_given and not bare_reference(credentials):
+        text = (
+            "the broker URL has a user and no password: what stands before the @ without a colon is the user"
+        )
+        yield Mistake(
+            "url", text, f"write a colon before a password: {parts.scheme}://:PASSWORD@…", harmless=True
+        )
 
 
 def _wrong_address(url: str, parts: Parts) -> Mistake | None:

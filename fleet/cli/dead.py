@@ -41,11 +41,17 @@ def common(function: Function) -> Function:
     return file_option(env_option(json_option(queue(function))))
 
 
+_reveal = click.option(
+    "--reveal", is_flag=True, help="Show also arguments with names like a password's, which are masked else."
+)
+
+
 @command.command("list")
 @click.option("--limit", type=AtLeast(1), default=50, show_default=True, help="Show that many.")
+@_reveal
 @common
 def list_dead(
-    *, limit: int, names: tuple[str, ...], file: Path | None, env: str | None, as_json: bool
+    *, limit: int, reveal: bool, names: tuple[str, ...], file: Path | None, env: str | None, as_json: bool
 ) -> int:
     """The oldest dead messages of each queue, and why they died."""
     from fleet.cli.views.dead import as_dict, as_table
@@ -54,7 +60,7 @@ def list_dead(
         total = dead.browser.total() if dead.browser else 0
         found = dead.browser.look(dead.selects, limit) if dead.browser else []
     if as_json:
-        messages = [as_dict(each) for each in found]
+        messages = [as_dict(each, reveal=reveal) for each in found]
         click.echo(json.dumps({"total": total, "messages": messages}, indent=2))
     elif not found:
         click.echo("no dead messages")
@@ -74,9 +80,10 @@ def list_dead(
     completed_by=None,
     metavar="ID",
 )
+@_reveal
 @common
 def show_dead(
-    *, ident: str, names: tuple[str, ...], file: Path | None, env: str | None, as_json: bool
+    *, ident: str, reveal: bool, names: tuple[str, ...], file: Path | None, env: str | None, as_json: bool
 ) -> int:
     """All about the dead message ID: arguments, reason, traceback, worker. A part of the id will do."""
     from fleet.cli.views.dead import as_dict, as_text
@@ -87,7 +94,8 @@ def show_dead(
         raise Failure(f"no dead message with id {ident}: `fleet dead list` shows them")
     if len({record.id for record in found}) > 1:
         raise Failure(f"{ident!r} is part of several ids, {found[0].id} and {found[1].id} among them")
-    click.echo(json.dumps(as_dict(found[0]), indent=2) if as_json else as_text(found[0]))
+    shown = as_dict(found[0], reveal=reveal) if as_json else as_text(found[0], reveal=reveal)
+    click.echo(json.dumps(shown, indent=2) if as_json else shown)
     return Exit.OK
 
 

@@ -14,7 +14,9 @@ from fleet.rules.finding import KeyPath
 
 
 class Document:
-    """`written`: what stood in the file where ${VAR} was replaced. `poisoned`: paths in the merged data."""
+    """`written`: what stood in the file where ${VAR} was replaced. `poisoned`: paths in the merged data. `guessed`:
+    those of values in which something is made up that no check asks for: enough to judge by, but not to go by.
+    """
 
     def __init__(self, data: dict[str, Any]) -> None:
         self.data = data
@@ -22,6 +24,7 @@ class Document:
         self._below: dict[KeyPath, set[KeyPath]] = {}  # a path → those of `origins` under it
         self.written: dict[KeyPath, str] = {}
         self.poisoned: set[KeyPath] = set()
+        self.guessed: set[KeyPath] = set()
 
     def fork(self) -> Document:
         """An independent copy."""

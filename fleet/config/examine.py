@@ -47,7 +47,7 @@ def examine(
     findings += repairs
     if fleet and circumstances.rules:
         findings += run_rules(fleet, circumstances.machine, document)
-    if fleet and circumstances.ask and not document.poisoned:
+    if fleet and circumstances.ask and not document.poisoned | document.guessed:
         from fleet.rules.app import is_echo
 
         asked = list(circumstances.ask(fleet))

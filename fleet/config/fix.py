@@ -19,10 +19,15 @@ _MOST_PASSES = 50
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """`left`: the mended text and what is still wrong with it. `count`: findings that were mended."""
+    """`left`: the mended text and what is still wrong with it. `count`: findings that were mended.
+
+    `unsafe`: guesses were allowed. `more`: there is more to mend, which another run does.
+    """
 
     left: Loaded
     count: int
+    unsafe: bool = False
+    more: bool = False
 
     @property
     def text(self) -> str:
@@ -47,11 +52,11 @@ def mend(source: Source, look: Callable[[Source], Loaded], *, unsafe: bool) -> F
         # After an edit the same words at another place are another fix; one that did harm is refused where it was.
         refused = {*refused, *(set(fixes) - set(made))} if not made else set()
         if not made or after.source.text in seen:
-            break
+            return Fixed(left, count, unsafe)
         seen.add(after.source.text)
         count += sum(fix in set(made) for fix in fixes)
         left = after
-    return Fixed(left, count)
+    return Fixed(left, count, unsafe, more=any(True for _ in _allowed(left.diagnostics, unsafe)))
 
 
 def _harmless(

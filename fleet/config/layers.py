@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from fleet.config.document import Document
+from fleet.config.model import Fleet
 from fleet.rules.did_you_mean import Names
 from fleet.rules.finding import Finding
-from fleet.rules.syntax import overrides_nothing
+from fleet.rules.syntax import overrides_nothing, unknown_key
 
 NAMED = ("workers", "queues")
 
@@ -26,6 +27,10 @@ def apply_environment(document: Document, name: str) -> Iterator[Finding]:
         return  # the model reports the type
     for table, value in overlay.items():
         origin = ("env", name, table)
+        if table == "env":
+            known = [each for each in Fleet.fields if each != "env"]
+            yield unknown_key(origin, known, None, is_free=False, is_table=True)
+            continue
         if table in NAMED and isinstance(value, dict):
             present = document.get((table,), {})
             declared = dict.fromkeys(present if isinstance(present, dict) else ())

@@ -115,7 +115,7 @@ def _wrong_value(document: Document, kind: str, path: KeyPath, problem: Any) -> 
     advice = f"write {to_toml(meant[0])}" if meant else None
     text = _shown(shown)
     from fleet.broker_url.masking import MASK
-    from fleet.diagnostics.masking import is_secret_name
+    from fleet.secret_names import is_secret_name
 
     if any(is_secret_name(part) for part in path):
         text, advice = MASK, "write it as a text, in quotes" if meant and isinstance(meant[0], str) else None

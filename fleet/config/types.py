@@ -343,7 +343,7 @@ Texts = Annotated[
     Notation(
         "texts",
         _texts,
-        "a text or a list of texts",
+        "a text or a list of texts, none of them empty",
         {"type": "string", "minLength": 1},
         {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
     ),

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from fleet.masked_values import masked, masked_repr
 from fleet.visible import visible, visible_lines
 
 MOST_CHARACTERS = 1 << 16
 MASK = "••••••"
 _EXACT_IN_BROWSERS = 2**53
-_SECRET = re.compile(
-    r"passw|token|secret|api_?key|authorization|credential|private_?key|cookie", re.IGNORECASE
-)
 # Written by whoever sends messages and by the app: not for anybody on this machine.
 _PRIVATE = frozenset({"traceback", "log_tail"})
 _LINES = frozenset({"traceback", "diff", "log", "text"})
 # What a message says of its own arguments, for people.
 _REPRS = frozenset({"argsrepr", "kwargsrepr"})
 _ARGUMENTS = frozenset({"args", "kwargs", *_REPRS})
-_SECRET_IN_REPR = re.compile(
-    rf"""(['"][^'"]*(?:{_SECRET.pattern})[^'"]*['"]\s*:\s*)("[^"]*"?|'[^']*'?|[^,}}\s]+)""", re.IGNORECASE
-)
 
 
 def shown(value: Any, arguments: str = "hidden") -> Any:
@@ -51,23 +45,14 @@ def _member(name: str, value: Any, arguments: str) -> Any:
     if arguments == "hidden":
         return None
     if name in _REPRS:
-        text = str(value) if arguments == "full" else _SECRET_IN_REPR.sub(rf"\1{MASK}", str(value))
+        text = str(value) if arguments == "full" else masked_repr(str(value), MASK)
         return _cut(visible(text))
-    return as_text(value if arguments == "full" else masked(value))
+    return as_text(value if arguments == "full" else masked(value, MASK))
 
 
 def as_text(value: Any) -> str:
     """JSON, indented: so that numbers stay exact, and a value of megabytes is cut."""
     return _cut(visible_lines(json.dumps(value, ensure_ascii=False, indent=1, default=str)))
-
-
-def masked(value: Any) -> Any:
-    """Without the values of names that sound like secrets, however deep."""
-    if isinstance(value, Mapping):
-        return {key: MASK if _SECRET.search(str(key)) else masked(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [masked(each) for each in value]
-    return value
 
 
 def _cut(text: str) -> str:

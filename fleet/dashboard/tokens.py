@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fleet.private_files import open_private
+from fleet.token_lines import is_name, read_line
 
 SESSION_SECONDS = 12 * 3600
 CODE_SECONDS = 600
-ROLES = ("viewer", "operator", "metrics")
-_NAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
-_SHORTEST_SECRET = 16
 _MOST_BYTES = 1 << 20
 
 
@@ -87,15 +85,13 @@ def read_tokens(path: Path) -> Iterator[Token]:
     except OSError:
         return
     for line in lines:
-        words = line.split()
-        is_token = len(words) == 3 and _NAME.fullmatch(words[0]) and words[1] in ROLES
-        if is_token and len(words[2]) >= _SHORTEST_SECRET:
-            yield Token(*words)
+        if (found := read_line(line)) is not None:
+            yield Token(*found)
 
 
 def add_token(path: Path, name: str, role: str) -> Token:
     """A new line at the end of the file (0600). Raises ValueError, OSError."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise ValueError(f"{name!r}: expected at most 64 letters, digits, and any of _ . @ -")
     if any(token.name == name for token in read_tokens(path)):
         raise ValueError(f"{path} has a line for {name} already: remove it first")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from fleet.diagnostics.masking import is_secret_name, mask_lines, mask_prose
+from fleet.diagnostics.masking import mask_lines, mask_prose
 from fleet.diagnostics.model import Diagnostic, Fix
+from fleet.secret_names import is_secret_name
 
 
 def masked(found: Diagnostic) -> Diagnostic:

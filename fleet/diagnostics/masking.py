@@ -11,19 +11,11 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from fleet.broker_url.masking import MASK, cut, secret_spans
+from fleet.secret_names import is_secret_in_place_of_path, is_secret_name, without_file
 
 Cut = tuple[int, int]
 
 _TYPOGRAPHY = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb"  # of text programs
-_NAME = re.compile(
-    r"(?i)passw(?:or)?d|passphrase|passcode|pwd|secret|token|credential|webhook|dsn|connection[ _-]?string"
-    r"|(?:api|private|access|auth|encryption|signing|license)[ _-]?key|(?-i:_KEY(?![A-Z]))"  # routing_key is none
-    r"|^(?:auth|pin)$"
-)
-_LAST_WORDS = frozenset(["bearer", "cookie", "creds", "hmac", "jwt", "pat", "pw", "salt", "sk"])
-_PASS = re.compile(r"(?!by|com|encom|over|sur|tres|under)\w*pass")
-_WORD_ENDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\W_]+")
-_FILE_NAME = re.compile(r"(?i)_(?:file|path|dir)$")
 _KEY = re.compile(
     r"""(?:"([^"\n]+)"|'([^'\n]+)'|(?<![\w.-])([\w.-]++))["']?[ \t]*+(?:=|:(?=[ \t]*+["']))[ \t]*+"""
 )
@@ -45,6 +37,13 @@ _LINE_END = re.compile(r"[ \t]#|\n")
 _AFTER_TEXT = re.compile(r"[ \t]*(?:[,\]}#\r]|$)", re.MULTILINE)
 _TOKEN = re.compile(r"\"\"\"|'''|\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'|#[^\n]*|[\[\]{}]")
 _PLACEHOLDERS = ("PASSWORD", "…")  # in advice
+# As HTTP's headers have it, wherever it stands: `Authorization: Bearer abc`.
+_BEARER = re.compile(
+    r"(?i)\bbearer[ \t]+([\w.~+/=-]{6,})"
+    r"|\bauthori[sz]ation[\"']?[ \t]*[:=][ \t]*[\"']?(?:[a-z]{1,12}[ \t]+)?([\w.~+/=:-]{6,})"
+)
+# Whoever has the address may post there: what services call a webhook.
+_HOOK = re.compile(r"(?i)https?://[^/\s]*(?:hook[^/\s]*/|/(?:[^\s?#]*/)?(?:web)?hooks?/)(.+)")
 _HARMLESS_BARE = ("true", "false", "")
 
 
@@ -65,20 +64,6 @@ class Masked(NamedTuple):
             elif column > start:
                 return start + shift + min(column - start, len(MASK))
         return column + shift
-
-
-def is_secret_name(name: object) -> bool:
-    """Whether a key of this name holds a secret, rather than say where one is."""
-    text = str(name)
-    if _FILE_NAME.search(text):
-        return False
-    return ends_as_secret(text) or bool(_NAME.search(text))
-
-
-def ends_as_secret(name: str) -> bool:
-    """By the last word alone: DB_PASS, dbPass, GITHUB_PAT. A number behind it does not count."""
-    last = _WORD_ENDS.sub(" ", name.rstrip("0123456789_-")).lower().rpartition(" ")[2]
-    return last in _LAST_WORDS or bool(_PASS.fullmatch(last))
 
 
 def mask(line: str) -> Masked:
@@ -115,7 +100,7 @@ def _cuts(text: str, *, in_prose: bool) -> list[Cut]:
     """Sorted and apart."""
     urls = [] if "://" not in text else list(_urls(text, in_prose=in_prose))
     cuts = [each for start, end in urls for each in _of_url(text, start, end)]
-    cuts += [*_of_keys(text, urls, in_prose=in_prose), *_of_defaults(text)]
+    cuts += [*_of_keys(text, urls, in_prose=in_prose), *_of_defaults(text), *_of_headers(text)]
     if not in_prose:
         cuts += [*_of_placed_keys(text), *_of_url_keys(text)]
     found = sorted(each for each in cuts if each[0] < each[1])
@@ -138,16 +123,10 @@ def _of_keys(text: str, urls: Sequence[Cut], *, in_prose: bool) -> Iterator[Cut]
         before = bisect_right(urls, (match.start(), len(text))) - 1
         if before >= 0 and match.start() < urls[before][1]:
             continue
-        if is_secret_name(_FILE_NAME.sub("", name)):
+        if is_secret_name(without_file(name)):
             start, done = _value(text, match.end(), _BARE_END, in_prose=in_prose)
             if is_secret_name(name) or is_secret_in_place_of_path(name, text[start:done]):
                 yield start, done
-
-
-def is_secret_in_place_of_path(name: object, value: str) -> bool:
-    """Whether a key such as `token_file` is given what the file should hold: a line of several words."""
-    stem = _FILE_NAME.sub("", str(name))
-    return stem != name and is_secret_name(stem) and " " in value.strip() and value.lstrip()[0] not in "/.~"
 
 
 def _of_placed_keys(text: str) -> Iterator[Cut]:
@@ -157,6 +136,17 @@ def _of_placed_keys(text: str) -> Iterator[Cut]:
             end_of_bare = _BARE_END if match[1] else _LINE_END
             start, done = _value(text, match.end(), end_of_bare, in_prose=False)
             yield start, done
+
+
+def _of_headers(text: str) -> Iterator[Cut]:
+    for match in _BEARER.finditer(text):
+        group = 1 if match[1] else 2
+        yield match.span(group)
+
+
+def has_header(text: str) -> bool:
+    """Whether it holds what proves who one is, as headers of HTTP do."""
+    return any(True for _ in _of_headers(text))
 
 
 def _of_defaults(text: str) -> Iterator[Cut]:
@@ -229,6 +219,8 @@ def _of_url(text: str, start: int, end: int) -> Iterator[Cut]:
     plain = _REFERENCE.sub(lambda found: "1".rjust(len(found.group()), "0"), text[start:end])
     for begin, finish in secret_spans(plain):
         yield start + begin, start + finish
+    if (hook := _HOOK.match(plain)) is not None:
+        yield start + hook.start(1), start + hook.end(1)
 
 
 def _end_of_url(text: str, start: int, *, in_prose: bool) -> int:

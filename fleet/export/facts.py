@@ -12,7 +12,13 @@ from typing import NamedTuple
 
 from fleet.config.model import Fleet, WorkerGroup
 from fleet.export.problem import Problem
-from fleet.export.written_secrets import is_secret, secrets_in, without_secret_comments
+from fleet.export.written_secrets import (
+    is_secret,
+    of_left_out,
+    secrets_in,
+    without_secret_comments,
+    without_secret_defaults,
+)
 
 APP = "/app"
 """Where images have the code and fleet.toml."""
@@ -117,8 +123,10 @@ class Facts(NamedTuple):
 def gather(fleet: Fleet, text: str, options: Options) -> Facts:
     """`text` is the file's; what is copied of it has no secrets in its comments."""
     written = fleet.with_variables
+    text, left_out = without_secret_defaults(text)
     problems = list(secrets_in(text))
     has_secrets = bool(problems)
+    problems += [of_left_out(*each) for each in left_out.items()]
     units = []
     for name in sorted(fleet.workers):
         group = fleet.workers[name]
@@ -131,7 +139,7 @@ def gather(fleet: Fleet, text: str, options: Options) -> Facts:
         fleet,
         without_secret_comments(text),
         options,
-        tuple(_variables(written)),
+        tuple(each._replace(default=None) if each.name in left_out else each for each in _variables(written)),
         tuple(units),
         tuple(problems),
         broker_scheme(fleet, written),

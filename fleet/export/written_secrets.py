@@ -9,9 +9,11 @@ from typing import Any
 import tomli
 
 from fleet.broker_url.masking import has_password
-from fleet.diagnostics.masking import is_secret_name, mask_lines
+from fleet.broker_url.parts import family, split
+from fleet.diagnostics.masking import has_header, mask_lines
 from fleet.export.problem import Problem
 from fleet.rules.finding import KeyPath
+from fleet.secret_names import is_secret_in_place_of_path, is_secret_name
 
 _DEFAULT = re.compile(r"\$\{(\w+):-([^}]+)\}")
 _PLAIN = re.compile(r"(?i)true|false|yes|no|on|off|[\d.]*")
@@ -21,8 +23,8 @@ def secrets_in(text: str) -> Iterator[Problem]:
     """Wherever in the file, the parts of other environments included: it is copied as a whole."""
     for path, value in _texts((), tomli.loads(text)):
         name = str([part for part in path if isinstance(part, str)][-1])
-        variable = _secret_default(name, value)
-        if path == ("broker", "url") and has_password(value):
+        variable = next(_secret_defaults(name, value), None)
+        if path == ("broker", "url") and (has_password(value) or _word_before_host(value)):
             yield Problem(
                 path,
                 "the password in this URL would go into files that many can read",
@@ -65,15 +67,58 @@ def is_secret(name: str, value: str) -> bool:
     """Whether it is written out. A switch or a number is none, whatever its name."""
     if "://" in value and has_password(value):
         return True
+    if has_header(value) or is_secret_in_place_of_path(name, value):
+        return True
     return is_secret_name(name) and "${" not in value and not _PLAIN.fullmatch(value)
 
 
-def _secret_default(name: str, value: str) -> str | None:
-    """The variable in `value` whose default is a secret."""
+def without_secret_defaults(text: str) -> tuple[str, dict[str, KeyPath]]:
+    """The file with `${TOKEN:-dev}` as `${TOKEN}`, and of which variables that is so, with where each stands first.
+
+    A default is for where nobody gives the variable, a laptop; an engine has the value in its secret. Without that, a
+    worker says so at its start, which is better than to run with a default.
+    """
+    left_out: dict[str, KeyPath] = {}
+    for path, value in _texts((), tomli.loads(text)):
+        name = str([part for part in path if isinstance(part, str)][-1])
+        for variable in _secret_defaults(name, value):
+            left_out.setdefault(variable, path)
+    changed = _DEFAULT.sub(lambda found: f"${{{found[1]}}}" if found[1] in left_out else found[0], text)
+    return (changed, left_out) if left_out and _is_text(changed) else (text, {})
+
+
+def of_left_out(variable: str, path: KeyPath) -> Problem:
+    """What is to be said of it."""
+    return Problem(
+        path,
+        f"the default of {variable} is not copied: it may be a secret",
+        f"the engine's secret has to have {variable}; without it a worker says so at its start",
+        "info",
+    )
+
+
+def _word_before_host(url: str) -> bool:
+    """Redis knows no user without a password: who writes only one word has mostly written the password."""
+    parts = split(url)
+    word = parts.credentials or ""
+    return (
+        family(url) == "redis" and bool(word) and ":" not in word and "${" not in word and word != "default"
+    )
+
+
+def _is_text(text: str) -> bool:
+    try:
+        tomli.loads(text)
+    except tomli.TOMLDecodeError:
+        return False
+    return True
+
+
+def _secret_defaults(name: str, value: str) -> Iterator[str]:
+    """The variables in `value` whose defaults are secrets."""
     for variable, default in _DEFAULT.findall(value):
         if is_secret(variable, default) or is_secret(name, default):
-            return str(variable)
-    return None
+            yield str(variable)
 
 
 def _texts(path: KeyPath, node: Any) -> Iterator[tuple[KeyPath, str]]:

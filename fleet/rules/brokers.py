@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -11,6 +12,7 @@ from fleet.rules.finding import Finding, KeyPath
 
 AMQP, REDIS, SQLITE = "RabbitMQ", "Redis", "SQLite"
 
+_SCHEME = r"\s*[A-Za-z][\w+.-]*://"
 _KINDS = {
     **dict.fromkeys(("amqp", "amqps", "pyamqp"), AMQP),
     **dict.fromkeys(("redis", "rediss", "redis+socket", "valkey", "valkeys", "sentinel"), REDIS),
@@ -49,12 +51,20 @@ def broker_kind(fleet: Fleet) -> str | None:
 def may_be_rabbitmq(fleet: Fleet) -> bool:
     """Whether what only RabbitMQ refuses or does is worth a word: not where the file itself names another broker."""
     url = broker_url(fleet)
-    return url is None or not is_decided_here(fleet) or _KINDS.get(url.scheme.lower()) == AMQP
+    return url is None or not is_kind_decided_here(fleet) or _KINDS.get(url.scheme.lower()) == AMQP
 
 
 def is_decided_here(fleet: Fleet) -> bool:
     """Whether the file itself says which broker: with a variable another one may be meant elsewhere."""
     return not fleet.broker.url_file and fleet.written("broker", "url") is None
+
+
+def is_kind_decided_here(fleet: Fleet) -> bool:
+    """Whether the file itself says which kind of broker: a variable may bring its password, but not the scheme."""
+    written = fleet.written("broker", "url")
+    return is_decided_here(fleet) or (
+        not fleet.broker.url_file and written is not None and re.match(_SCHEME, written) is not None
+    )
 
 
 def embedded_file(fleet: Fleet) -> Path | None:

@@ -16,12 +16,20 @@ T = TypeVar("T")
 _WILD = re.compile(r"[*?#\[\]]")
 # Beyond so many candidates a pattern is not looked at further: only files made by a program come so far.
 _MOST = 16
+# Of an end so much is compared: names are shorter, and each letter costs a look.
+_LONGEST = 200
 
 
 def literals(pattern: str) -> tuple[str, str]:
     """What is before the first wildcard, and behind the last one; twice the pattern when it has none."""
     pieces = _WILD.split(pattern)
     return pieces[0], pieces[-1]
+
+
+def _ends(pattern: str) -> tuple[str, str]:
+    """To be compared from the outside inwards."""
+    begin, end = literals(pattern)
+    return begin[:_LONGEST], end[::-1][:_LONGEST]
 
 
 class Overlaps(Generic[T]):
@@ -31,14 +39,12 @@ class Overlaps(Generic[T]):
         self._ends = (_Ends[T](), _Ends[T]())
 
     def add(self, pattern: str, value: T) -> None:
-        begin, end = literals(pattern)
-        self._ends[0].add(begin, value)
-        self._ends[1].add(end[::-1], value)
+        for ends, text in zip(self._ends, _ends(pattern), strict=True):
+            ends.add(text, value)
 
     def candidates(self, pattern: str) -> Iterator[T]:
         """The patterns that may match a name that `pattern` matches, the first added first."""
-        begin, end = literals(pattern)
-        first, last = self._ends[0].near(begin), self._ends[1].near(end[::-1])
+        first, last = (ends.near(text) for ends, text in zip(self._ends, _ends(pattern), strict=True))
         yield from min(first, last, key=len)
 
 

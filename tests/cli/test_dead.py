@@ -17,7 +17,7 @@ from fleet.broker.leased import dead_letters as leased_graves
 from fleet.broker.link import Link
 from fleet.broker.producer import Producer
 from fleet.broker.rabbitmq import dead_letters as amqp_graves
-from fleet.protocol import Call, encode
+from fleet.protocol import Call, decode, encode
 from fleet.spec import BrokerSpec, QueueSpec
 from tests.cli.invoke import Outcome, fleet
 from tests.conftest import Broker
@@ -71,6 +71,15 @@ class Yard:
         link.ack(found)
         link.close()
         return found
+
+    def kill_call(self, queue: QueueSpec, call: Call) -> None:
+        """As `kill`, one of the test's own."""
+        self._producer.publish([Posting(queue.name, encode(call))], queue)
+        link = Link(Subscription(self.spec, [queue], prefetch=1000, identity=unique("worker")))
+        link.connect()
+        for delivery in self._receive(link, 1):
+            link.dead_letter(delivery, Death(**{**DEATH, "at": time.time()}))
+        link.close()
 
     def _receive(self, link: Link, count: int) -> list[Delivery]:
         found: list[Delivery] = []
@@ -237,3 +246,23 @@ def test_ids_or_all_must_be_said(verb: str, tmp_path: Path) -> None:
     unknown = fleet("dead", verb, "--all", "--queue", "nowhere", "-f", file)
     assert unknown.code == 2
     assert "no queue 'nowhere'; known are q, q.dead" in unknown.err
+
+
+def test_secrets_among_the_arguments_are_masked_and_come_back_whole(yard: Yard) -> None:
+    given = {"to": "ann", "smtp": {"password": "hunter2"}, "db": "postgres://u:hunter2@db/x"}
+    call = Call(unique("m"), "shop.mail", ({"api_key": "hunter2"},), given)
+    yard.kill_call(yard.mails, call)
+    for arguments in (("show", call.id), ("show", call.id, "--json"), ("list", "--json"), ("list",)):
+        shown = yard.dead(*arguments)
+        assert shown.code == 0, shown.err
+        assert "hunter2" not in shown.out
+    masked = json.loads(yard.dead("show", call.id, "--json").out)
+    assert masked["kwargs"] == {"to": "ann", "smtp": {"password": "***"}, "db": "postgres://u:***@db/x"}
+    assert masked["args"] == [{"api_key": "***"}]
+    for arguments in (("show", call.id), ("list",)):
+        revealed = json.loads(yard.dead(*arguments, "--json", "--reveal").out)
+        assert revealed.get("messages", [revealed])[0]["kwargs"] == given
+    assert "hunter2" in yard.dead("show", call.id, "--reveal").out
+    assert yard.dead("retry", call.id).code == 0
+    [back] = yard.take(yard.mails.name, 1)
+    assert decode(back, accept=("json",)).kwargs == given

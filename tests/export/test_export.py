@@ -65,8 +65,8 @@ IN_THE_FILE = {
     "name": ('"${API_TOKEN}"', '"s3cr3t"'),
     "last word": ('REGION = "eu: west"', 'DB_PASS = "s3cr3t"'),
     "another URL": ('REGION = "eu: west"', 'HTTP_PROXY = "http://u:s3cr3t@p"'),
-    "default": ('"${API_TOKEN}"', '"${API_TOKEN:-s3cr3t}"'),
-    "default that is a URL": ('"${LEVEL:-info}"', '"${DB:-postgres://u:s3cr3t@db/x}"'),
+    "password as user": ('url = "${BROKER_URL}"', 'url = "redis://s3cr3t@h/0"'),
+    "header": ('REGION = "eu: west"', 'HEADER = "Authorization: Bearer s3cr3tabc"'),
     "other environment": ("[rollout]", '[env.dev.workers.http.env]\nDB_PASSWORD = "s3cr3t"\n\n[rollout]'),
     "option": ("[queues.http]", 'transport_options = { password = "s3cr3t" }\n\n[queues.http]'),
 }
@@ -85,6 +85,41 @@ def test_a_secret_that_stands_in_the_file_is_not_copied(tmp_path: Path, target: 
         assert isinstance(made.exception, Failure)
         assert made.exception.exit_code == 1
         assert not (tmp_path / "out").exists()
+
+
+SECRET_DEFAULTS = [
+    ('"${API_TOKEN}"', '"${API_TOKEN:-s3cr3t}"', "API_TOKEN"),
+    ('"${LEVEL:-info}"', '"${DB:-postgres://u:s3cr3t@db/x}"', "DB"),
+    ('url = "${BROKER_URL}"', 'url = "${BROKER_URL:-redis://:s3cr3t@h/0}"', "BROKER_URL"),
+    (
+        "[rollout]",
+        '[env.dev.workers.http.env]\nDB_PASSWORD = "${DB_PASSWORD:-s3cr3t}"\n\n[rollout]',
+        "DB_PASSWORD",
+    ),
+]
+
+
+@pytest.mark.parametrize("target", ["kubernetes", "compose", "systemd"])
+@pytest.mark.parametrize(("before", "after", "variable"), SECRET_DEFAULTS)
+def test_the_default_of_a_secret_variable_stays_here(
+    tmp_path: Path, target: str, before: str, after: str, variable: str
+) -> None:
+    """The variable is the engine's secret there, as one without a default is."""
+    made = export(tmp_path, target, EVERYTHING.replace(before, after))
+    assert made.exception is None
+    assert f"the default of {variable} is not copied" in made.stderr
+    files = written(tmp_path)
+    assert "s3cr3t" not in "".join(files.values()) + made.output + made.stderr
+    if target != "systemd":
+        assert files["fleet.toml"] == EVERYTHING.replace(
+            before,
+            after.replace(":-s3cr3t", "")
+            .replace(":-postgres://u:s3cr3t@db/x", "")
+            .replace(":-redis://:s3cr3t@h/0", ""),
+        )
+    if target == "kubernetes":
+        assert variable == "DB_PASSWORD" or variable in files["secret.example.yaml"]
+        assert export(tmp_path, target, EVERYTHING.replace(before, after), "--strict").return_value == 0
 
 
 def test_a_secret_in_a_comment_is_not_copied(tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ REST = {
     "workers.http": 'queues = ["http"]\npool = "gevent"\nconcurrency = 100',
     "rollout": "",
     "dashboard": "",
+    "history": "",
+    "alerts": 'command = ["/usr/local/bin/page"]',
     "lint": "",
 }
 LISTS = ("routes", "schedules")

@@ -31,7 +31,13 @@ def summary(fixed: Fixed) -> str:
     """ "fixed 3, 1 left (1 fix needs --unsafe)"."""
     text = f"fixed {fixed.count}, {len(fixed.left.diagnostics)} left"
     guesses = fixed.waiting_for_unsafe()
-    if guesses:
+    if fixed.more:
+        text += " (run it again for the next fixes)"
+    elif guesses and fixed.unsafe:
+        text += (
+            f" ({guesses} {'fix' if guesses == 1 else 'fixes'} would bring new findings: for you to decide)"
+        )
+    elif guesses:
         text += f" ({guesses} {'fix needs' if guesses == 1 else 'fixes need'} --unsafe)"
     return text
 

@@ -14,13 +14,18 @@ from typing import TYPE_CHECKING, Any
 from fleet.cli.file.loading import terminal_width
 from fleet.cli.views.text_table import Column, table
 from fleet.duration_words import measured
+from fleet.masked_values import masked
 from fleet.visible import all_visible, visible, visible_lines
 
 if TYPE_CHECKING:
     from fleet.broker.dead_letter_record import DeadLetterRecord
 
 
-def as_dict(record: DeadLetterRecord) -> dict[str, Any]:
+_MASK = "***"
+
+
+def as_dict(record: DeadLetterRecord, *, reveal: bool = False) -> dict[str, Any]:
+    """Its arguments are without secrets, unless they are to be revealed."""
     return {
         "id": record.id,
         "task": record.task,
@@ -32,8 +37,8 @@ def as_dict(record: DeadLetterRecord) -> dict[str, Any]:
         "died_at": _iso(record.at),
         "delivery": record.attempt,
         "retries": record.retries,
-        "args": record.args,
-        "kwargs": record.kwargs,
+        "args": record.args if reveal else masked(record.args, _MASK),
+        "kwargs": record.kwargs if reveal else masked(record.kwargs, _MASK),
         "traceback": record.traceback,
     }
 
@@ -68,15 +73,17 @@ def _plain(text: str, _role: str) -> str:
     return text
 
 
-def as_text(record: DeadLetterRecord) -> str:
+def as_text(record: DeadLetterRecord, *, reveal: bool = False) -> str:
+    """As `as_dict`."""
+    args, kwargs = (given if reveal else masked(given, _MASK) for given in (record.args, record.kwargs))
     lines = {
         "id": record.id,
         "task": record.task,
         "queue": f"{record.queue or 'unknown'}, now in {record.dead_letter}",
         "died": _when(record),
         "reason": record.reason,
-        "args": "can't be read" if record.args is None else json.dumps(record.args, ensure_ascii=False),
-        "kwargs": json.dumps(record.kwargs, ensure_ascii=False) if record.kwargs else "",
+        "args": "can't be read" if args is None else json.dumps(args, ensure_ascii=False),
+        "kwargs": json.dumps(kwargs, ensure_ascii=False) if kwargs else "",
     }
     page = "\n".join(f"{name:<7} {visible(value)}" for name, value in lines.items() if value)
     trace = visible_lines(record.traceback.rstrip()) if record.traceback else ""

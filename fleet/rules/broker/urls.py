@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fleet.config.model import Fleet
 from fleet.diagnostics import Severity
 from fleet.machine import Machine
-from fleet.rules.brokers import embedded_file, is_decided_here, together, url_to_use
+from fleet.rules.brokers import embedded_file, is_kind_decided_here, together, url_to_use
 from fleet.rules.files import is_folder, why_no_folder
 from fleet.rules.finding import Finding, KeyPath, Part
 from fleet.rules.registry import rule
@@ -147,7 +147,7 @@ def _found(fleet: Fleet, kind: Kind) -> Iterator[Finding]:
     found = []
     for mistake in mistakes(url, fleet.broker.transport_options):
         # With a variable another broker may be meant elsewhere, which takes what this one leaves out.
-        is_for_others = mistake.harmless and mistake.option is not None and not is_decided_here(fleet)
+        is_for_others = mistake.harmless and mistake.option is not None and not is_kind_decided_here(fleet)
         if mistake.kind == kind and not is_for_others:
             path = place if mistake.option is None else ("broker", "transport_options", *mistake.option)
             severity: Severity | None = "warning" if mistake.harmless else None

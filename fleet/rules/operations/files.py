@@ -6,12 +6,17 @@ from collections.abc import Iterator
 
 from fleet.config.model import Fleet
 from fleet.machine import Machine
+from fleet.rules.consumption_facts import count
 from fleet.rules.files import text_of_file
 from fleet.rules.finding import Finding, KeyPath
 from fleet.rules.registry import rule
 
 _SET_BY_FLEET = ("FLEET_ROUTING", "FLEET_STATE_DIR", "FLEET_SUPERVISED")
-_CONTENT = {"token_file": "a line for each token", "webhook_file": "its first line is the URL to POST to"}
+_CONTENT = {
+    "token_file": "a line for each: NAME, viewer, operator or metrics, and a SECRET of 16 characters or more; "
+    "`fleet dashboard token` writes them",
+    "webhook_file": "its first line is the URL to POST to",
+}
 
 
 @rule(
@@ -56,8 +61,28 @@ def _wrong_lines(path: KeyPath, name: str, text: str) -> Iterator[Finding]:
         yield Finding(path, f"{name}, {error}", help="one KEY=VALUE a line; # begins a comment")
 
 
+def _wrong_tokens(path: KeyPath, name: str, text: str) -> Iterator[Finding]:
+    """Who has no line that can be read can't log in; the others can."""
+    from fleet.token_lines import fault, read_line
+
+    lines = text.splitlines()
+    faults = [(number, why) for number, line in enumerate(lines, 1) if (why := fault(line)) is not None]
+    some = any(read_line(line) is not None for line in lines)
+    if not faults and not some:
+        yield Finding(path, f"{name} has no token", help=_CONTENT["token_file"])
+    elif faults:
+        number, why = faults[0]
+        more = f", and {count(len(faults) - 1, 'other line')}" if faults[1:] else ""
+        yield Finding(
+            path,
+            f"line {number} of {name}{more}: this is no token, it {why}",
+            help=_CONTENT["token_file"],
+            severity="warning" if some else None,
+        )
+
+
 def _unusable(fleet: Fleet, path: KeyPath, name: str) -> Iterator[Finding]:
-    from fleet.diagnostics.masking import is_secret_in_place_of_path
+    from fleet.secret_names import is_secret_in_place_of_path
 
     key = path[-1]
     if "://" in name:
@@ -86,6 +111,14 @@ def _unusable(fleet: Fleet, path: KeyPath, name: str) -> Iterator[Finding]:
         yield from _wrong_lines(path, name, read)
     elif not read.strip():
         yield Finding(path, f"{name} is empty", help=_CONTENT[str(key)])
+    elif key == "token_file":
+        yield from _wrong_tokens(path, name, read)
+    elif key == "webhook_file" and not read.lstrip().startswith(("http://", "https://")):
+        yield Finding(
+            path,
+            f"the first line of {name} is no URL that begins with http:// or https://",
+            help="the URL to POST to on the first line, the secret that signs on the second",
+        )
 
 
 @rule("FLT709", "impossible-variable", "error", reads=("workers.env",))

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from fleet.config.model import Fleet, Queue
+from fleet.diagnostics import Severity
 from fleet.machine import Machine
-from fleet.rules.brokers import AMQP, SQLITE, broker_kind, broker_url, is_decided_here
+from fleet.rules.brokers import AMQP, REDIS, SQLITE, broker_kind, broker_url, is_kind_decided_here
 from fleet.rules.finding import Add, Change, Drop, Finding, KeyPath, Step
 from fleet.rules.queues.quorum import rabbit_queues
 from fleet.rules.registry import rule
@@ -18,7 +19,10 @@ from fleet.rules.words import listed
 _TYPES: dict[str, tuple[str, type]] = {
     **dict.fromkeys(("x-message-ttl", "x-expires", "x-consumer-timeout"), ("whole milliseconds", int)),
     **dict.fromkeys(
-        ("x-max-length", "x-max-length-bytes", "x-max-priority", "x-delivery-limit", "x-queue-version"),
+        (
+            *("x-max-length", "x-max-length-bytes", "x-max-priority", "x-delivery-limit", "x-queue-version"),
+            "x-quorum-initial-group-size",
+        ),
         ("a whole number", int),
     ),
     "x-single-active-consumer": ("true or false", bool),
@@ -26,6 +30,7 @@ _TYPES: dict[str, tuple[str, type]] = {
         (
             *("x-queue-type", "x-queue-mode", "x-overflow", "x-dead-letter-exchange"),
             *("x-dead-letter-routing-key", "x-dead-letter-strategy", "x-queue-leader-locator", "x-max-age"),
+            "x-queue-master-locator",
         ),
         ("a text", str),
     ),
@@ -33,6 +38,10 @@ _TYPES: dict[str, tuple[str, type]] = {
 _OF_CONNECTIONS = {
     AMQP: {"lease": "on RabbitMQ: a dead worker's messages come back with its connection"},
     SQLITE: {"max_connections": "for the embedded broker: it is a file, without connections"},
+}
+_PRIORITIES = {
+    SQLITE: ": each queue sorts by priority, whatever the number",
+    REDIS: ": each queue has the priorities 0 to 9",
 }
 _TYPED = {"x-message-ttl": "message_ttl", "x-max-priority": "max_priority"}
 _MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -131,10 +140,12 @@ def option_ignored_by_broker(fleet: Fleet, _machine: Machine) -> Iterator[Findin
     """An option that this broker ignores.
 
     Redis and the embedded SQLite broker keep messages until they are done: they have no `message_ttl`, no
-    queues that are not durable, and none of RabbitMQ's x-arguments. The embedded broker is a file, to which
+    queues that are not durable, and none of RabbitMQ's x-arguments; they sort by priority in each queue, without a
+    `max_priority`. The embedded broker is a file, to which
     there are no connections, and no `max_connections`. RabbitMQ has no `lease`: there a dead worker's messages
     come back with its connection. To brokers that fleet only knows through kombu (SQS, MongoDB …) a queue is a name.
-    The line looks as if it did something. Not reported where `${VAR}` or `url_file` decides which broker it is.
+    The line looks as if it did something. Not reported where `url_file` or a variable decides which broker it is; one
+    for the password does not.
 
     Bad:
 
@@ -153,7 +164,7 @@ def option_ignored_by_broker(fleet: Fleet, _machine: Machine) -> Iterator[Findin
         message_ttl = "1h"
     """
     url = broker_url(fleet)
-    if url is None or not is_decided_here(fleet):
+    if url is None or not is_kind_decided_here(fleet):
         return
     kind = broker_kind(fleet)
     for key, why in _OF_CONNECTIONS.get(kind or "", {}).items():
@@ -163,14 +174,17 @@ def option_ignored_by_broker(fleet: Fleet, _machine: Machine) -> Iterator[Findin
         path: KeyPath = ("queues", name)
         for key, what in _ignored(queue, kind):
             text = f"{kind or f'fleet on {url.scheme}://'} ignores {what}"
-            yield Finding((*path, key), text, part="key", help=_advice(kind or f"{url.scheme}://"))
+            # There are priorities all the same: nothing is missing.
+            severity: Severity | None = "info" if key == "max_priority" and kind else None
+            advice = _advice(kind or f"{url.scheme}://")
+            yield Finding((*path, key), text, part="key", help=advice, severity=severity)
 
 
 def _ignored(queue: Queue, kind: str | None) -> Iterator[tuple[str, str]]:
     if queue.message_ttl is not None:
         yield "message_ttl", "`message_ttl`: messages wait until they are done"
-    if kind is None and queue.max_priority is not None:
-        yield "max_priority", "`max_priority`"
+    if queue.max_priority is not None:
+        yield "max_priority", f"`max_priority`{_PRIORITIES.get(kind or '', '')}"
     if not queue.durable:
         yield "durable", "`durable = false`: its queues always survive" if kind else "`durable`"
     foreign = [key for key in queue.arguments if key.startswith("x-")]

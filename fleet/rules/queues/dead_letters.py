@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from fleet.config.model import Fleet, default_dead_letter
 from fleet.machine import Machine
 from fleet.rules.consumption_facts import meant
+from fleet.rules.did_you_mean import nearest
 from fleet.rules.finding import Finding, KeyPath, Mark
 from fleet.rules.queues.quorum import rabbit_queues
 from fleet.rules.registry import rule
@@ -19,14 +20,15 @@ _MOST = 8
     "FLT109",
     "dead-letters-lost",
     "warning",
-    reads=("all queues.", "all queues.dead_letter", "queues.arguments"),
+    reads=("all queues.", "all queues.dead_letter", "queues.arguments", "all queues.exchange"),
 )
 def dead_letters_lost(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     """Dead letters that go to a queue declared nowhere, or round in a circle.
 
     `dead_letter` names the queue for messages that can't be done. One that is not declared is made on
     demand under exactly that name, so that a spelling mistake is found by whoever looks for the lost
-    messages. (The default, "<queue>.dead", needs no declaration.) In a circle, which is an
+    messages. (The default, "<queue>.dead", needs no declaration.) An x-dead-letter-exchange that no queue here is bound
+    to may be somebody else's; where it is nobody's, RabbitMQ drops what it is given. In a circle, which is an
     error, a poison message never comes to rest: it kills one worker after the other. What an x-dead-letter-exchange
     leads back into its own queue RabbitMQ drops when it has expired once more.
 
@@ -61,6 +63,7 @@ def dead_letters_lost(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
             else f"{declare}, so that its name is known",
         )
     yield from _back_into_itself(fleet)
+    yield from _exchange_of_nobody(fleet)
     for circle in _circles(fleet):
         yield Finding(
             ("queues", circle[0], "dead_letter"),
@@ -89,6 +92,24 @@ def _back_into_itself(fleet: Fleet) -> Iterator[Finding]:
                 help=f'x-dead-letter-routing-key = "{default_dead_letter(name)}", or remove both arguments: '
                 f'fleet itself keeps dead letters in "{default_dead_letter(name)}"',
             )
+
+
+def _exchange_of_nobody(fleet: Fleet) -> Iterator[Finding]:
+    """The default exchange leads by a queue's name (FLT205); those of RabbitMQ's own are always there."""
+    known = {queue.exchange for queue in fleet.queues.values() if queue.exchange}
+    for name, queue in rabbit_queues(fleet):
+        exchange = queue.arguments.get("x-dead-letter-exchange")
+        if not isinstance(exchange, str) or not exchange or exchange in known or exchange.startswith("amq."):
+            continue
+        guess, shown = nearest(exchange, known), exchange[:80]
+        yield Finding(
+            ("queues", name, "arguments", "x-dead-letter-exchange"),
+            f'no queue here is bound to the exchange "{shown}": if nobody else declares it, RabbitMQ drops '
+            f'what expires in "{name}" or does not fit into it',
+            help=f'did you mean "{guess}"?'
+            if guess
+            else f'exchange = "{shown}" in the queue that is to take it',
+        )
 
 
 def _circles(fleet: Fleet) -> Iterator[list[str]]:

@@ -105,7 +105,7 @@ def binding_without_effect(fleet: Fleet, _machine: Machine) -> Iterator[Finding]
     Without `exchange` a queue gets what is sent to its own name: `exchange_type` and `routing_key` then mean nothing. A
     fanout exchange puts each message into all of its queues, whatever its key is, and a headers exchange does so here,
     since no headers can be given. In a direct exchange `*` and `#` are letters like others: patterns are for topic
-    exchanges.
+    exchanges, and there stand for whole words between dots.
 
     Bad:
 
@@ -157,6 +157,20 @@ def _idle(name: str, queue: Queue, for_all: tuple[str, ...]) -> Iterator[tuple[s
             f'key "{key}"',
             'exchange_type = "topic", or a key without wildcards',
         )
+    elif key and kind == "topic" and (word := _literal_word(key)) is not None:
+        meant = key.replace(word, "#" if "#" in word or "**" in word else "*")
+        yield (
+            "routing_key",
+            f'"{word}" is no wildcard: in a topic exchange * and # stand for whole words between dots, and else for '
+            "themselves",
+            f'"#" for any number of words, "*" for one: "{meant}"',
+        )
+
+
+def _literal_word(key: str) -> str | None:
+    """The word of a topic pattern in which a wildcard is only a letter."""
+    words = key.split(".")
+    return next((word for word in words if word not in ("*", "#") and ("*" in word or "#" in word)), None)
 
 
 def _after_the_first(fleet: Fleet) -> Iterator[tuple[str, Queue, str]]:

@@ -20,6 +20,7 @@ _WORDS = {
     "x-queue-mode": ("default", "lazy"),
     "x-dead-letter-strategy": ("at-most-once", "at-least-once"),
     "x-queue-leader-locator": ("client-local", "balanced"),
+    "x-queue-master-locator": ("client-local", "min-masters", "random"),
 }
 # Argument → the least and the most of it.
 _RANGES: dict[str, tuple[int | None, int | None]] = {
@@ -31,16 +32,21 @@ _RANGES: dict[str, tuple[int | None, int | None]] = {
     "x-delivery-limit": (-1, None),
     "x-consumer-timeout": (None, None),  # RabbitMQ takes any; whether it makes sense says FLT506
     "x-queue-version": (1, 2),
+    "x-quorum-initial-group-size": (1, None),
 }
 # What one kind of queue refuses.
-_NOT_QUORUM = ("x-queue-mode", "x-queue-version", "x-max-age")
-_NOT_CLASSIC = ("x-dead-letter-strategy", "x-queue-leader-locator", "x-max-age")
+_OF_STREAMS = ("x-max-age", "x-initial-cluster-size", "x-stream-max-segment-size-bytes")
+_NOT_QUORUM = ("x-queue-mode", "x-queue-version", "x-queue-master-locator", *_OF_STREAMS)
+_NOT_CLASSIC = (
+    *("x-dead-letter-strategy", "x-queue-leader-locator", "x-quorum-initial-group-size"),
+    *("x-max-in-memory-length", "x-max-in-memory-bytes", *_OF_STREAMS),
+)
 _OTHERS = (
     *("x-single-active-consumer", "x-dead-letter-exchange", "x-dead-letter-routing-key"),
-    *("x-quorum-initial-group-size", "x-queue-master-locator", "x-max-in-memory-length"),
-    *("x-stream-max-segment-size-bytes", "x-initial-cluster-size", "x-max-in-memory-bytes", "x-ha-policy"),
+    *("x-max-in-memory-length", "x-max-in-memory-bytes", *_OF_STREAMS),
+    *("x-ha-policy", "x-ha-nodes", "x-ha-sync-mode"),
 )
-_KNOWN = (*_WORDS, *_RANGES, "x-max-age", *_OTHERS)
+_KNOWN = (*_WORDS, *_RANGES, *_OTHERS)
 # What is said when a queue is declared, beside its arguments.
 _PROPERTIES = ("durable", "exclusive", "auto-delete", "autodelete", "passive", "nowait", "no-wait")
 _TYPED = {"x-message-ttl": "message_ttl", "x-max-priority": "max_priority"}
@@ -115,7 +121,7 @@ def _of_other_kind(path: KeyPath, queue: Queue) -> Finding | None:
     if path[-1] not in (_NOT_QUORUM if is_quorum(queue) else _NOT_CLASSIC):
         return None
     mine, other = ("quorum", "classic") if is_quorum(queue) else ("classic", "quorum")
-    where = other + " queues" if path[-1] != "x-max-age" else "streams"
+    where = "streams" if path[-1] in _OF_STREAMS else f"{other} queues"
     kind = Mark((*path[:-1], "x-queue-type"), f"a {mine} queue")
     return Finding(
         path,

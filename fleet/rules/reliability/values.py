@@ -19,6 +19,14 @@ _MOST_PREFETCH = 65_535
 _SMALLEST_PROCESS = 24 * 2**20
 
 
+class Least(NamedTuple):
+    """Less than this is another unit; `why` says what would happen."""
+
+    value: Any
+    why: str
+    advice: str
+
+
 class Most(NamedTuple):
     """More than this is a digit too many, or another unit; `why` says what would happen."""
 
@@ -59,13 +67,43 @@ MOST: dict[str, dict[str, Most]] = {
     },
 }
 
+_LEAST: dict[str, dict[str, Least]] = {
+    "broker": {
+        "heartbeat": Least(
+            timedelta(seconds=1),
+            "a short pause of a worker, the broker or the network counts as a dead connection",
+            'heartbeat = "30s" is the default',
+        ),
+    },
+    "history": {
+        "max_size": Least(
+            2**20, "there is room for a few minutes of points", 'max_size = "64MiB" is the default'
+        ),
+    },
+    "alerts": {
+        "repeat": Least(
+            timedelta(minutes=1), "whoever is told is reminded so often", 'repeat = "4h" is the default'
+        ),
+    },
+    "schedules": {
+        "expires": Least(
+            timedelta(seconds=1),
+            "a worker rarely takes a message sooner, and later ones are dropped unrun",
+            'expires = "10m", or how long a run is still wanted',
+        ),
+    },
+}
+
 
 @rule(
     "FLT511",
     "limit-of-nothing",
     "error",
     singly=True,
-    reads=(*(f"workers.{key}" for key in _NOTHING), "broker.heartbeat", "machine.memory"),
+    reads=(
+        *(f"workers.{key}" for key in _NOTHING),
+        *("broker.heartbeat", "machine.memory", "history.max_size", "alerts.repeat"),
+    ),
 )
 def limit_of_nothing(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     """A limit of 0.
@@ -98,6 +136,14 @@ def limit_of_nothing(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     if not fleet.broker.heartbeat:
         text = "with a `heartbeat` of 0 a dead connection is never noticed"
         yield Finding(("broker", "heartbeat"), text, help="leave it out for the default of 30s")
+    if not fleet.history.max_size:
+        text = "with a `max_size` of 0 the history forgets all that it is told"
+        yield Finding(("history", "max_size"), text, help="leave it out for the default of 64MiB")
+    if fleet.alerts and not fleet.alerts.repeat:
+        text = "with a `repeat` of 0 whoever is told is reminded with each look, every few seconds"
+        yield Finding(
+            ("alerts", "repeat"), text, help='leave it out for the default of 4h; "30d" is hardly ever'
+        )
     if fleet.machine.memory == 0:
         yield Finding(
             ("machine", "memory"),
@@ -127,6 +173,7 @@ def _leave_out(key: str) -> str:
             "workers.replicas",
             "queues.message_ttl",
             "broker.url",
+            *(f"{table}.{key}" for table, keys in _LEAST.items() for key in keys),
         ),
     ),
 )
@@ -159,6 +206,12 @@ def absurd_limit(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
         text = f"no fleet fits into {format_size(fleet.machine.memory)}"
         yield Finding(("machine", "memory"), text, help='a bare number is bytes: memory = "16GiB"')
     yield from _too_much(("rollout",), fleet.rollout, MOST["rollout"])
+    yield from _too_little(("broker",), fleet.broker, _LEAST["broker"])
+    yield from _too_little(("history",), fleet.history, _LEAST["history"])
+    if fleet.alerts:
+        yield from _too_little(("alerts",), fleet.alerts, _LEAST["alerts"])
+    for index, schedule in enumerate(fleet.schedules):
+        yield from _too_little(("schedules", index), schedule, _LEAST["schedules"])
     for name, group in fleet.workers.items():
         path: KeyPath = ("workers", name)
         yield from _too_much(path, group, MOST["workers"])
@@ -208,6 +261,15 @@ def _too_much(path: KeyPath, table: object, limits: dict[str, Most]) -> Iterator
             usual = format_duration(most.value) if is_time else f"{most.value:,}"
             advice = f"at most {usual} is usual" + ("; check the unit: ms, s, m, h, d" if is_time else "")
             yield Finding((*path, key), f"`{key}` of {shown}: {most.why}", help=advice)
+
+
+def _too_little(path: KeyPath, table: object, limits: dict[str, Least]) -> Iterator[Finding]:
+    """Nothing at all is FLT511's, or FLT801's."""
+    for key, least in limits.items():
+        value = getattr(table, key)
+        if value and value < least.value:
+            shown = format_duration(value) if isinstance(value, timedelta) else format_size(value)
+            yield Finding((*path, key), f"`{key}` of {shown}: {least.why}", help=least.advice)
 
 
 def _lives_of_messages(fleet: Fleet) -> Iterator[Finding]:

@@ -43,7 +43,8 @@ def schedule_to_nowhere(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     """A schedule sends to no queue, or to one that nobody consumes.
 
     A task that no route takes can't be sent: each run would fail, at night, in a log. A queue that no
-    group with replicas consumes takes the messages, and they pile up there, one with each run. What
+    group with replicas consumes takes the messages, and they pile up there, one with each run. Nor is a pattern such as
+    "shop.*" the name of a task: no worker knows it. What
     `@task(queue=…)` says is not known to the clock: give the schedule a `queue`.
 
     Bad:
@@ -76,7 +77,13 @@ def schedule_to_nowhere(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     """
     for index, schedule in enumerate(fleet.schedules):
         queue = queue_of(fleet, schedule)
-        if queue is None:
+        if any(sign in schedule.task for sign in "*?["):
+            yield Finding(
+                ("schedules", index, "task"),
+                f'schedule "{schedule.called}" sends one task by its name, and "{schedule.task[:80]}" is a pattern',
+                help="the whole name of a task; a schedule for each, if there are several",
+            )
+        elif queue is None:
             yield Finding(
                 ("schedules", index, "task"),
                 f'schedule "{schedule.called}" can\'t be sent: no route takes "{schedule.task}"',

@@ -22,6 +22,7 @@ _SECOND = 1000  # in which moments count
 _CROWD = 10
 _SLOW_BROKER = 10.0  # seconds: what kombu's other transports look for messages by is a second or more
 _FINEST = 1.0
+_FIELDS_OF_MINUTES = 5  # of an expression without seconds: it fires once a minute at most
 _MOST_MOMENTS = 60
 
 
@@ -212,6 +213,8 @@ def schedule_finer_than_broker(fleet: Fleet, _machine: Machine) -> Iterator[Find
     """
     is_other = broker_url(fleet) is not None and broker_kind(fleet) is None
     for index, schedule in enumerate(fleet.schedules):
+        if schedule.cron is not None and len(schedule.cron.split()) == _FIELDS_OF_MINUTES:
+            continue
         period = period_seconds(fleet, schedule)
         if period is None or period >= (_SLOW_BROKER if is_other else _FINEST):
             continue
@@ -304,6 +307,8 @@ def jitter_longer_than_period(fleet: Fleet, _machine: Machine) -> Iterator[Findi
         jitter = "20s"
     """
     for index, schedule in enumerate(fleet.schedules):
+        if not schedule.jitter:
+            continue
         period, jitter = period_seconds(fleet, schedule), schedule.jitter.total_seconds()
         if period is not None and jitter >= period > 0:
             shorter = f'"{spoken(period / 2)}"'

@@ -138,7 +138,7 @@ def unencrypted_broker(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     """
     url, host = broker_url(fleet), other_host(fleet)
     encrypted = {"amqp": "amqps", "pyamqp": "amqps", "redis": "rediss", "valkey": "valkeys"}
-    if url is None or host is None or url.scheme not in encrypted or _is_inside(host):
+    if url is None or host is None or url.scheme not in encrypted or is_inside(host):
         return
     if fleet.broker.transport_options.get("ssl") or "ssl" in url.query:
         return
@@ -150,7 +150,7 @@ def unencrypted_broker(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     )
 
 
-def _is_inside(host: str) -> bool:
+def is_inside(host: str) -> bool:
     """Whether the name is one that only a network of its own knows."""
     name = host.lower().rstrip(".")
     if "." not in name and ":" not in name:

@@ -12,11 +12,6 @@ from fleet.rules.files import absolute, readable_by_others
 from fleet.rules.finding import Finding, KeyPath
 from fleet.rules.registry import rule
 
-# Compiled by the first file that has a name to look at.
-_WORDS = (
-    r"(?i)(?:^|[_-])(?:\w*passw(?:or)?d|passphrase|pwd|secret|token|credentials?|dsn|connection[_-]?string"
-    r"|(?:api|private|access|auth|encryption|signing|license|secret)[_-]?key)(?:$|[_-])"
-)
 _COMMITTED = "if the file was ever committed, change the password: git's history keeps it"
 
 
@@ -75,9 +70,9 @@ def _is_secret(name: str, text: str) -> bool:
     )
     if is_plain:
         return False
-    from fleet.diagnostics.masking import ends_as_secret, is_secret_name
+    from fleet.secret_names import is_secret_in_words
 
-    return ends_as_secret(name) or (bool(re.search(_WORDS, name)) and is_secret_name(name))
+    return is_secret_in_words(name)
 
 
 def _has_password(text: str) -> bool:

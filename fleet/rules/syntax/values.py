@@ -117,6 +117,13 @@ def unset_variable(
             help="write ${NAME}, ${NAME:-default} or ${NAME:?message}; $$ is a plain dollar sign",
             within=reference,
         )
+    if "${" in reference[1:]:
+        return Finding(
+            path,
+            f"the default of `{name}` holds another variable: a reference ends with the first }}",
+            help=f"one variable in each: ${{{name}}}, or ${{{name}:-…}} with a default that is written out",
+            within=reference,
+        )
     return Finding(
         path,
         f"environment variable `{name}` is not set" + (f": {message}" if message else ""),

@@ -49,6 +49,7 @@ RABBIT_ONLY = {
         "FLT121",
         "FLT123",
         "FLT124",
+        "FLT125",
     ),
     *("FLT506", "FLT508", "FLT510"),
 }
