@@ -219,9 +219,12 @@ def _size(option: str, text: str | None) -> int | None:
     from fleet.config.units import parse_size
 
     try:
-        return None if text is None else parse_size(int(text) if text.isdigit() else text)
+        size = None if text is None else parse_size(int(text) if text.isdigit() else text)
     except ValueError:
         raise Failure(f'{option}: expected a size such as "16GiB", got "{text}"', Exit.USAGE) from None
+    if size is not None and size < 2**20:
+        raise Failure(f'{option}: {text} is {size} bytes: expected a size such as "16GiB"', Exit.USAGE)
+    return size
 
 
 def _node(cpus: int | None, memory: str | None) -> Node | None:

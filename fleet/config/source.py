@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from fleet.working_folder import absolute, working_folder
 
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # as editors of Windows begin it
+
 
 class Unreadable(Exception):  # noqa: N818
     """A file can't be read at all, or has no such environment; the text says which and why."""
@@ -71,7 +73,8 @@ def from_bytes(content: bytes, path: Path) -> Source:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise Unreadable(f"can't read {path}: line {line} is not UTF-8 text") from error
+        what = "it is UTF-16" if content.startswith(_UTF_16) else f"line {line} is not UTF-8 text"
+        raise Unreadable(f"can't read {path}: {what}: save it as UTF-8") from error
     # abspath, not resolve(): a ConfigMap or a release folder is a symlink whose name is what was meant.
     return Source(Path(os.path.normpath(absolute(path))), text, _short(path))
 

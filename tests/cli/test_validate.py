@@ -105,7 +105,9 @@ def test_a_file_that_cannot_be_read_hides_no_report_on_another(file: Path, tmp_p
     assert outcome.code == 2
     assert "above 64 bits" in outcome.out
     assert f"{file}: nothing wrong" in outcome.out
-    assert outcome.err.startswith(f"Error: can't read {odd}: line 1 is not UTF-8 text; can't read ")
+    assert outcome.err.startswith(
+        f"Error: can't read {odd}: line 1 is not UTF-8 text: save it as UTF-8; can't read "
+    )
     fixed = fleet("validate", "--fix", odd, file, "--cpus", 3)
     assert (fixed.code, f"{file}: fixed 0, 0 left" in fixed.err) == (2, True)
     assert f"{file}: would fix 0" in fleet("validate", "--diff", odd, file, "--cpus", 3).err
@@ -131,6 +133,7 @@ def test_validate_merges_the_chosen_environment(file: Path) -> None:
         ["--cpus", "0"],
         ["--cpus", "x"],
         ["--memory", "much"],
+        ["--memory", "16"],
         ["--node-memory", "much"],
         ["--node-cpus", "0"],
         ["--format", "xml"],

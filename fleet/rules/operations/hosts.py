@@ -49,7 +49,9 @@ def impossible_label(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
             yield Finding(
                 (*path, index),
                 f'group "{name}": no host has the label "{label[:80]}"',
-                help=f"on = [{meant}]" if is_list else "letters, digits, - _ and . inside, 63 at most",
+                help=f"on = [{meant}]"
+                if is_list
+                else "letters and digits, - _ and . between them, 63 at most",
                 steps=(Change(path, f"[{meant}]"),) if is_list and len(wrong) == 1 else (),
             )
 

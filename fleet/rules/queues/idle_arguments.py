@@ -12,6 +12,7 @@ from fleet.rules.registry import rule
 from fleet.rules.words import listed
 
 _BOUNDS = ("x-max-length", "x-max-length-bytes")
+_OVERFLOWS = ("drop-head", "reject-publish", "reject-publish-dlx")
 _MIRRORS = ("x-ha-policy", "x-ha-nodes", "x-ha-sync-mode")
 
 
@@ -47,12 +48,12 @@ def _mirrors(path: KeyPath, queue: Queue) -> Iterator[Finding]:
     keys = [key for key in _MIRRORS if key in queue.arguments]
     if keys:
         others = [key for key in queue.arguments if key not in keys]
-        advice = "remove it" if is_quorum(queue) else 'x-queue-type = "quorum" keeps a queue on several nodes'
+        more = "" if is_quorum(queue) else '; x-queue-type = "quorum" is what keeps a queue on several nodes'
         yield Finding(
             (*path, keys[0]),
             f"RabbitMQ has not looked at {listed(keys)} since version 3",
             part="key",
-            help=advice,
+            help=f"remove {'it' if not keys[1:] else 'them'}{more}",
             steps=tuple(Drop((*path, key)) for key in keys) if others else (Drop(path),),
         )
 
@@ -60,7 +61,8 @@ def _mirrors(path: KeyPath, queue: Queue) -> Iterator[Finding]:
 def _overflow(path: KeyPath, name: str, queue: Queue) -> Iterator[Finding]:
     is_bounded = any(bound in queue.arguments for bound in _BOUNDS)
     # Beside the strategy it is what that asks for, full or not.
-    if "x-overflow" in queue.arguments and not is_bounded and "x-dead-letter-strategy" not in queue.arguments:
+    is_known = queue.arguments.get("x-overflow") in _OVERFLOWS  # else FLT121
+    if is_known and not is_bounded and "x-dead-letter-strategy" not in queue.arguments:
         yield Finding(
             (*path, "x-overflow"),
             f'`x-overflow` does nothing: the queue "{name}" has no limit, and is never full',
