@@ -223,7 +223,7 @@ def _size(option: str, text: str | None) -> int | None:
     except ValueError:
         raise Failure(f'{option}: expected a size such as "16GiB", got "{text}"', Exit.USAGE) from None
     if size is not None and size < 2**20:
-        raise Failure(f'{option}: {text} is {size} bytes: expected a size such as "16GiB"', Exit.USAGE)
+        raise Failure(f'{option}: {text} means {size} bytes: expected a size such as "16GiB"', Exit.USAGE)
     return size
 
 
