@@ -90,6 +90,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # A client of the controller's socket, and of the broker for what has failed for good.
     "dashboard": {
         *("broker", "protocol", "spec", "launch_specs", "statedir", "visible", "private_files", "log_files"),
+        *("masked_values", "token_lines"),
     },
     "log_files": {"private_files", "slot_names"},
     "takeover": set(),  # pure: texts in, text out; nothing of a running fleet
