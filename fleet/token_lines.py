@@ -16,7 +16,8 @@ def is_name(text: str) -> bool:
 def read_line(line: str) -> tuple[str, str, str] | None:
     """(name, role, secret); None of a line that is no token, such as a comment."""
     words = line.split()
-    return None if len(words) != 3 or fault(line) else (words[0], words[1], words[2])
+    is_token = len(words) == 3 and is_name(words[0]) and fault(line) is None
+    return (words[0], words[1], words[2]) if is_token else None
 
 
 def fault(line: str) -> str | None:

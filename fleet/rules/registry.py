@@ -47,7 +47,7 @@ SUBJECTS = {
         "hosts",
         "alerts",
     ),
-    "schedules": ("times", "sending", "arguments", "beat"),
+    "schedules": ("times", "sending", "zones_and_arguments", "beat"),
     "broker": ("urls", "files"),
 }
 # The first digit of a code → its subject.

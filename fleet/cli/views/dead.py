@@ -25,7 +25,7 @@ _MASK = "***"
 
 
 def as_dict(record: DeadLetterRecord, *, reveal: bool = False) -> dict[str, Any]:
-    """Its arguments are without secrets, unless they are to be revealed."""
+    """Secrets among the arguments are masked, unless they are to be revealed."""
     return {
         "id": record.id,
         "task": record.task,
@@ -74,7 +74,7 @@ def _plain(text: str, _role: str) -> str:
 
 
 def as_text(record: DeadLetterRecord, *, reveal: bool = False) -> str:
-    """As `as_dict`."""
+    """The same as `as_dict` gives, for people."""
     args, kwargs = (given if reveal else masked(given, _MASK) for given in (record.args, record.kwargs))
     lines = {
         "id": record.id,

@@ -67,12 +67,12 @@ def unusable_host_name(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     Bad:
 
         [dashboard]
-        hosts = ["https://fleet.example.com/"]
+        hosts = ["https://shop.example.com/"]
 
     Good:
 
         [dashboard]
-        hosts = ["fleet.example.com"]
+        hosts = ["shop.example.com"]
     """
     for index, host in enumerate(fleet.dashboard.hosts if fleet.dashboard else ()):
         if re.fullmatch(_HOST, host):
@@ -84,6 +84,6 @@ def unusable_host_name(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
         yield Finding(
             path,
             f'no browser asks for a host by the name "{host[:80]}"',
-            help=f'the name alone: "{name}"' if is_name else "the name alone, such as fleet.example.com",
+            help=f'the name alone: "{name}"' if is_name else "the name alone, such as shop.example.com",
             steps=(Change(path, f'"{name}"'),) if is_name else (),
         )

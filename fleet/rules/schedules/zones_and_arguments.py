@@ -1,4 +1,4 @@
-"""What schedules say beside their times: a zone that nothing asks for, arguments that no JSON can hold."""
+"""Settings of schedules beside their times: a zone that nothing asks for, arguments that no JSON can hold."""
 
 from __future__ import annotations
 
