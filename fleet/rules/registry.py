@@ -45,7 +45,7 @@ SUBJECTS = {
         "texts",
         "privileges",
         "hosts",
-        "alerts",
+        "alert_targets",
     ),
     "schedules": ("times", "sending", "zones_and_arguments", "beat"),
     "broker": ("urls", "files"),
