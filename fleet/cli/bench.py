@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fleet.cli.exits import Exit
-from fleet.cli.options import Failure, env_option, file_option, json_option, reason_of
+from fleet.cli.options import Failure, env_option, file_option, json_option
 from fleet.cli.running.needed import Needed, listed
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ def _names(file: Path | None, env: str | None) -> list[str]:
     "--calls",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help='Many calls, in turn: a JSON line each, [1, 2] or {"args": […], "kwargs": {…}}.',
+)
+@click.option(
+    "--dead", metavar="QUEUE", help="Arguments of up to 100 of its dead messages, which stay where they are."
 )
 @click.option("--pools", metavar="POOL,...", help="Only these [default: those that suit what the task does].")
 @click.option("--concurrency", metavar="N,...", help="Only these [default: chosen by what is measured].")
@@ -109,6 +112,7 @@ def _benches(fleet: Fleet, given: dict[str, Any]) -> list[Bench]:
     from fleet.advice.measured import Capacity
     from fleet.bench.bench_run import Bench
     from fleet.bench.measuring import Subject
+    from fleet.cli.running import sample_calls
     from fleet.config.resolve_groups import worker_spec
     from fleet.launch_specs import celery_entries
     from fleet.machine import this_machine
@@ -123,12 +127,13 @@ def _benches(fleet: Fleet, given: dict[str, Any]) -> list[Bench]:
     machine = fleet.machine.over(this_machine())
     pools = ("prefork", "threads", "asyncio", "solo", *sorted({"gevent", "eventlet"} & machine.modules))
     room = Capacity(machine.cpus.value, float(machine.memory.value), pools)
-    calls, tasks = _calls(given), _tasks(fleet, given["tasks"])
+    tasks = _tasks(fleet, given["tasks"])
+    calls = sample_calls.of_tasks([each.name for each in tasks], given)
     found = []
     for each in tasks:
         queue = queues_of(fleet, [each])[each.name]
         group = worker_spec(fleet, _group(fleet, queue), machine=machine)
-        subject = Subject(each.name, calls, group, each.is_async, queue)
+        subject = Subject(each.name, calls[each.name], group, each.is_async, queue)
         wanted = _wanted(given, room, each)
         found.append(Bench(subject, room, 0.0, _progress(each.name), wanted))
     return found
@@ -177,53 +182,6 @@ def _group(fleet: Fleet, queue: str | None) -> str:
     if not fleet.workers:
         raise Failure("the file has no [workers.NAME]: with one, its tasks can be run", Exit.BAD_CONFIG)
     return next(iter(fleet.workers))
-
-
-def _calls(given: dict[str, Any]) -> list[tuple[list[Any], dict[str, Any]]]:
-    if given["calls"] is None:
-        args, kwargs = _json("--args", given["arguments"], list), _json("--kwargs", given["named"], dict)
-        return [(args, kwargs)]
-    if given["arguments"] is not None or given["named"] is not None:
-        raise Failure("give the arguments once: --calls, or --args and --kwargs", Exit.USAGE)
-    found = []
-    try:
-        lines = given["calls"].read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Failure(f"{given['calls']} can't be read: {reason_of(error)}", Exit.USAGE) from None
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            found.append(_call(f"{given['calls']}, line {number}", line))
-    if not found:
-        raise Failure(f"{given['calls']} has no calls", Exit.USAGE)
-    return found
-
-
-def _call(where: str, line: str) -> tuple[list[Any], dict[str, Any]]:
-    try:
-        said = json.loads(line)
-    except ValueError:
-        said = None
-    if isinstance(said, list):
-        return said, {}
-    if isinstance(said, dict) and said.keys() <= {"args", "kwargs"}:
-        args, kwargs = said.get("args", []), said.get("kwargs", {})
-        if isinstance(args, list) and isinstance(kwargs, dict):
-            return args, kwargs
-    raise Failure(f'{where}: expected [1, 2] or {{"args": […], "kwargs": {{…}}}}', Exit.USAGE)
-
-
-def _json(option: str, text: str | None, kind: type) -> Any:
-    if text is None:
-        return kind()
-    try:
-        said = json.loads(text)
-    except ValueError as error:
-        raise Failure(f"{option}: no JSON: {error}", Exit.USAGE) from None
-    if not isinstance(said, kind):
-        raise Failure(
-            f"{option}: expected {'a list' if kind is list else 'an object'}, got {text}", Exit.USAGE
-        )
-    return said
 
 
 def _wanted(given: dict[str, Any], room: Any, task: AppTask) -> list[Any]:

@@ -12,6 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from fleet.broker.delivery import Posting
+from fleet.broker.producer import Producer
+from fleet.cli.file.routing import load_routing
+from fleet.protocol import Call, encode
+from fleet.spec import QueueSpec
 from tests.advice.conftest import Write
 from tests.cli.invoke import fleet
 from tests.support import ROOT, descendants, eventually
@@ -129,6 +134,27 @@ def test_temporary_files_too_deep_for_a_socket_are_told_with_the_remedy(
     assert done.code == 1
     assert "a shorter TMPDIR helps" in done.out
     assert list(deep.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="CPU and memory of a session are read from /proc")
+def test_arguments_are_those_of_dead_messages_which_stay_where_they_are(write: Write, tmp_path: Path) -> None:
+    file = write(code=CODE)
+    bench = ("bench", "tasks.wait", "-f", file, "--budget", "10s", "--pools", "threads", "--concurrency", "2")
+    done = fleet(*bench, "--dead", "work")
+    assert done.code == 2
+    assert "no dead message of tasks.wait in work" in done.err
+    assert fleet(*bench, "--dead", "none").code == 2
+    assert fleet(*bench, "--dead", "work", "--args", "[1]").err.startswith("Error: give the arguments once")
+    routing = load_routing(file, None).spec
+    [work] = routing.queues
+    grave = QueueSpec(str(work.dead_letter))
+    calls = [Call("1", "tasks.wait", (0.011,), {"also": 0}), Call("2", "tasks.fail", (), {})]
+    Producer(routing.broker).publish([Posting(grave.name, encode(call)) for call in calls], grave)
+    done = fleet(*bench, "--dead", "work", "--json")
+    assert done.code == 0, done.err
+    [found] = json.loads(done.out)["tasks"]
+    assert 0.011 <= found["alone"]["wall_seconds"] < 0.5
+    assert len(json.loads(fleet("dead", "list", "-f", file, "--json").out)) == 2
 
 
 def test_calls_that_are_no_text_are_refused(write: Write, tmp_path: Path) -> None:
