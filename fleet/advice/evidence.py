@@ -192,6 +192,17 @@ class GroupEvidence(NamedTuple):
         return self.waits and (not self.ended or self.at_once >= _ALL_BUSY * self.slots)
 
 
+def with_programs(tasks: Sequence[TaskEvidence], seconds: float) -> tuple[TaskEvidence, ...]:
+    """With the CPU seconds of programs that they have called, by the part of the time that each of them took.
+
+    A worker counts what its own threads compute: a task that waits for a program which computes seems to wait.
+    """
+    wall = sum(task.wall for task in tasks)
+    if not wall or seconds < sum(task.cpu for task in tasks):
+        return tuple(tasks)
+    return tuple(task._replace(cpu=task.cpu + seconds * task.wall / wall) for task in tasks)
+
+
 def covered(ended: Sequence[TimedRun], gap: float = 0.0) -> float:
     """Seconds in which one of them ran, at least; pauses of up to `gap` seconds are counted in."""
     total, until = 0.0, float("-inf")

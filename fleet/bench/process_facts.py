@@ -12,12 +12,16 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 
 class ProcessFacts(NamedTuple):
-    """Seconds since they began, bytes. `peak`: the most memory that each of them ever had, together."""
+    """Seconds since they began, bytes. `peak`: the most memory that each of them ever had, together.
+
+    `ended`: of `cpu`, that of processes which they have started, and which have ended.
+    """
 
     cpu: float = 0.0
     delayed: float = 0.0
     memory: float = 0.0
     peak: float = 0.0
+    ended: float = 0.0
 
     def since(self, before: ProcessFacts) -> ProcessFacts:
         """What has been used meanwhile; memory as it is now."""
@@ -39,18 +43,19 @@ def _session(folder: Path) -> int | None:
 
 def of_processes(pids: Iterable[int]) -> ProcessFacts:
     """Of these, together."""
-    cpu = delayed = memory = peak = 0.0
+    cpu = delayed = memory = peak = ended = 0.0
     for folder in (Path(f"/proc/{pid}") for pid in pids):
         with suppress(OSError, IndexError, ValueError):  # it has just ended
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            cpu += sum(map(int, fields[11:15])) / _TICK  # with those of its children that have ended
+            ended += sum(map(int, fields[13:15])) / _TICK
+            cpu += sum(map(int, fields[11:15])) / _TICK
             delayed += _delayed(folder)
             status = dict(
                 line.split(":", 1) for line in (folder / "status").read_text().splitlines() if ":" in line
             )
             memory += _bytes(status.get("VmRSS"))
             peak += _bytes(status.get("VmHWM"))
-    return ProcessFacts(cpu, delayed, memory, peak)
+    return ProcessFacts(cpu, delayed, memory, peak, ended)
 
 
 def _delayed(folder: Path) -> float:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.advice.evidence import Crowd, GroupEvidence, TaskEvidence, TimedRun, crowds, knee_of
+from fleet.advice.evidence import Crowd, GroupEvidence, TaskEvidence, TimedRun, crowds, knee_of, with_programs
 from fleet.advice.group_advice import Declared, GroupAdvice, SplitAdvice, Surroundings, advise
 from fleet.histogram import BUCKETS, bucket
 
@@ -213,6 +213,19 @@ def test_a_service_that_does_less_for_many_is_a_limit_not_far_beyond_it() -> Non
     assert knee_of(found) == 47
     assert knee_of([*found[:-1], Crowd(90, 0.2, 900)]) is None, "as many a second"
     assert knee_of([*found[:-1], Crowd(90, 0.33, 8)]) is None, "too few to tell"
+
+
+def test_programs_that_tasks_call_compute_for_them() -> None:
+    """As measured on two CPUs: each takes 170 ms of one, and eight at once take sixteen times as long as one alone."""
+    waiting = group("threads", 8, 2.7, 0.0004, number=54)
+    declared = Declared("threads", 8, 1, {"q": None})
+    found = advise(waiting, declared, AROUND)
+    assert isinstance(found, GroupAdvice)
+    assert found.pool == "gevent", "that they compute was not counted"
+    found = advise(waiting._replace(tasks=with_programs(waiting.tasks, 54 * 0.3)), declared, AROUND)
+    assert isinstance(found, GroupAdvice)
+    assert (found.pool, found.concurrency) == ("prefork", 4)
+    assert with_programs(waiting.tasks, 0.01) == waiting.tasks, "a few, besides"
 
 
 def test_of_few_slots_that_were_always_busy_it_is_said_that_it_is_not_quite_sure() -> None:

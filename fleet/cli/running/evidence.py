@@ -15,7 +15,7 @@ from operator import add
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from fleet.advice.evidence import GroupEvidence, TaskEvidence, TimedRun
+from fleet.advice.evidence import GroupEvidence, TaskEvidence, TimedRun, with_programs
 from fleet.advice.lessons import Lessons
 from fleet.bench.process_facts import of_processes
 from fleet.cli.file.app_inventory import take_inventory
@@ -85,11 +85,13 @@ def gather(fleet: Fleet, state: StateDir, seconds: float, cpus: int) -> dict[str
             if queue in queues
         )
         if tasks:
-            memory, cpu_wait = _of_processes(each)
+            memory, cpu_wait, programs = _of_processes(each)
             ended, first = _ended(client, name) if live else ((), ())
             found[name] = GroupEvidence(
-                *(name, each.pool, each.slots, tasks, cpus, cpu_wait, memory, ended, first),
-                lessons.get(name, Lessons()),
+                *(name, each.pool, each.slots, with_programs(tasks, programs), cpus, cpu_wait, memory),
+                ended=ended,
+                first=first,
+                lessons=lessons.get(name, Lessons()),
             )
     return found
 
@@ -186,12 +188,17 @@ def _timed(said: Iterable[Mapping[str, Any]]) -> tuple[TimedRun, ...]:
     return tuple(TimedRun(each["worker"], each["begun"], each["wall"]) for each in said)
 
 
-def _of_processes(ran: _Ran) -> tuple[float, float | None]:
-    """The most memory of a worker with its processes; seconds waited for a CPU for each on one, None: not known."""
+def _of_processes(ran: _Ran) -> tuple[float, float | None, float]:
+    """The most memory of a worker with its processes; seconds waited for a CPU for each on one, None: not known.
+
+    And the CPU seconds of programs that its tasks have called: those of the processes that run tasks.
+    """
     facts = [of_processes(pids) for pids in ran.pids]
     cpu = sum(each.cpu for each in facts)
     memory = max((each.peak for each in facts), default=0.0)
-    return memory, sum(each.delayed for each in facts) / cpu if cpu > 1 else None
+    runners = [pids[1:] if ran.pool == "prefork" else pids[:1] for pids in ran.pids]
+    programs = sum(of_processes(pids).ended for pids in runners)
+    return memory, sum(each.delayed for each in facts) / cpu if cpu > 1 else None, programs
 
 
 def _asyncs(fleet: Fleet) -> dict[str, bool]:
