@@ -21,7 +21,9 @@ _FEWEST_RUNS = 8
 _HEAVY_SECONDS = 0.003
 """From so much CPU on a task is too long for others to wait while it computes."""
 _FULL = 0.75
+_A_LITTLE = 0.35  # of its time, alone
 _ALL_BUSY = 0.6
+_ONE_AT_A_TIME = 2.0
 
 
 class TimedRun(NamedTuple):
@@ -151,7 +153,12 @@ class GroupEvidence(NamedTuple):
         if not wall:
             return 0.0
         seen = min(1.0, cpu / max(cpu, wall - cpu * (self.cpu_wait or 0.0), 1e-9))
-        return 1.0 if self._is_full_of(cpu / wall, cpu) else seen
+        if not self._is_full_of(cpu / wall, cpu):
+            return seen
+        # Many that compute a little fill a process, too: then they did not take so long when few ran.
+        alone = min((each.wall for each in self.crowds), default=wall) if len(self.tasks) == 1 else wall
+        part = cpu / max(cpu, alone - cpu * (self.cpu_wait or 0.0), 1e-9)
+        return part if part < _A_LITTLE and alone < wall / 2 else 1.0
 
     def _is_full_of(self, part: float, cpu: float) -> bool:
         """All slots busy, and together they compute all that can be: then what they wait for is each other.
@@ -183,7 +190,7 @@ class GroupEvidence(NamedTuple):
         return (
             self.waits
             and len(self.ended) >= ENOUGH_RUNS
-            and self.at_once <= max(1.2, self.slots / 8)
+            and self.at_once <= _ONE_AT_A_TIME
             and self.computes < 0.5
         )
 

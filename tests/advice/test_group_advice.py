@@ -215,6 +215,23 @@ def test_a_service_that_does_less_for_many_is_a_limit_not_far_beyond_it() -> Non
     assert knee_of([*found[:-1], Crowd(90, 0.33, 8)]) is None, "too few to tell"
 
 
+def test_many_that_compute_a_little_fill_a_process_and_do_not_compute() -> None:
+    """As measured: 70 ms of computing for each 500 ms of waiting, 18 at once on a machine that others use."""
+    ended = tuple(TimedRun("g/0", index * 0.001, 0.57) for index in range(3))
+    ended += tuple(TimedRun("g/0", 0.01 + index * 0.1, 6.0) for index in range(57))
+    evidence = group("gevent", 29, 6.0, 0.07, number=60, cpu_wait=3.4)._replace(ended=ended)
+    assert evidence.share(evidence.tasks[0]) < 0.35
+    computing = group("gevent", 29, 0.07, 0.07, in_turn=29)
+    assert computing.share(computing.tasks[0]) == 1.0
+
+
+def test_twenty_at_once_of_500_slots_do_not_block_each_other() -> None:
+    evidence = group("gevent", 500, 0.05, 0.0001, number=3000, capacity=20)
+    assert evidence.waits
+    assert evidence.at_once > 10
+    assert not evidence.takes_turns
+
+
 def test_programs_that_tasks_call_compute_for_them() -> None:
     """As measured on two CPUs: each takes 170 ms of one, and eight at once take sixteen times as long as one alone."""
     waiting = group("threads", 8, 2.7, 0.0004, number=54)
