@@ -145,5 +145,8 @@ def _refined(
     if all(max(goal, each) / min(goal, each) > _NEAR for each in numbers):
         yield PoolSetting(pool, goal)
     above = next((each for each in numbers if each > at), None)
+    below = max((each for each in numbers if each < at), default=at)
+    if at > 1.5 * goal and at / below > _NEAR:
+        yield PoolSetting(pool, round(sqrt(max(below, goal) * at)))
     if above is not None and above / at > _NEAR:
         yield PoolSetting(pool, round(sqrt(at * above)))

@@ -152,7 +152,9 @@ def _rate(looks: Sequence[CounterReading], ended: Sequence[dict[str, Any]], wave
         if high.at > low.at:
             return (high.ended - low.ended) / (high.at - low.at)
         return whole / max(1e-6, high.at - looks[0].at)
-    if count > wave and ends[-1] > ends[wave - 1]:
+    if (
+        count >= 2 * wave and ends[-1] > ends[wave - 1]
+    ):  # of a few beyond the first wave the rate would be an accident
         return (count - wave) / (ends[-1] - ends[wave - 1])
     began = min(float(each["begun"]) for each in ended)
     return count / max(1e-6, ends[-1] - began)

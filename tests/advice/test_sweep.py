@@ -37,6 +37,7 @@ KINDS = {
     ),
     "waits in C that can't be patched": (Simulated(waits=0.05, deaf_to=GREEN_DEAF), "threads", 8, 512),
     "a database of 20 connections": (Simulated(waits=0.05, capacity=20), "gevent", 18, 30),
+    "a pool of 10, async def": (Simulated(waits=0.08, is_async=True, capacity=10), "asyncio", 8, 20),
     "one at a time anywhere": (Simulated(waits=0.03, capacity=1), "solo", 1, 1),
     "one at a time in each process": (Simulated(waits=0.05, capacity_per_process=1), "prefork", 8, 32),
     "computes, one at a time": (Simulated(computes=0.05, capacity=1), "solo", 1, 1),
