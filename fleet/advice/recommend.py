@@ -121,13 +121,12 @@ def _enough(alone: Alone, own: Sequence[Cell], best: Cell) -> Cell:
     Where one process computes all the time, what it does a second is all that it can do, and by Little's law twice as
     many as the knee are plenty: that fewer of them were measured to do less is noise.
     """
-    chosen = next(cell for cell in own if cell.rate >= ENOUGH * best.rate)
-    plenty = 2 * knee(alone, [best])
     if best.setting.pool in IN_ONE_PROCESS and best.cpu * best.rate >= _SATURATED:
-        return next(
-            cell for cell in own if cell.setting.concurrency >= min(plenty, chosen.setting.concurrency)
-        )
-    return chosen
+        plenty = 2 * knee(alone, [best])
+        most = next((cell.setting for cell in own if cell.setting.concurrency >= plenty), best.setting)
+        own = [cell for cell in own if cell.setting <= most]
+    top = max(cell.rate for cell in own)
+    return next(cell for cell in own if cell.rate >= ENOUGH * top)
 
 
 def _did_not_scale(alone: Alone, cells: Sequence[Cell], room: Capacity) -> str:

@@ -184,3 +184,7 @@ def test_where_one_process_computes_all_the_time_more_slots_that_were_faster_wer
     ]
     assert recommend(alone, cells, ROOM).concurrency == 128
     assert recommend(alone, [cell._replace(cpu=0.0002) for cell in cells], ROOM).concurrency == 512
+    slower = cells[2]._replace(setting=PoolSetting("gevent", 100), rates=(200.0,))
+    assert recommend(alone, [*cells[:2], slower, cells[3]], ROOM).concurrency == 32, (
+        "of those that were measured"
+    )
