@@ -89,6 +89,8 @@ def test_a_command_loads_what_it_needs(
 
 # Modules of fleet with code in them, without the checks. Before the rooms were made 29, 11 and 62. More is a decision:
 # each costs a third of a millisecond, every time somebody types a command.
+# In instructions of the whole command (valgrind), against 82433c0: validate 1.08, for 53 modules of checks instead of
+# 31; send 1.07; status 0.84; a program's own `task.send` 0.97. Third parties' modules are as many: 19, 19, 18 and 6.
 MOST_MODULES = {"validate": 34, "status": 15, "send": 82}
 
 
