@@ -109,11 +109,12 @@ def open_shop(
 ) -> Iterator[Shop]:
     """Started, and ended after. `conf` are settings of Celery's, `settings` of the group's.
 
-    `environment` among these is the worker's.
+    `environment` among these is the worker's, `arguments` are the queue's.
     """
     environment = settings.pop("environment", {})
     kind = (conf or {}).get("task_default_queue_type")
-    mailbox = Mailbox(broker, {"x-queue-type": kind} if kind else None)
+    arguments = settings.pop("arguments", None)
+    mailbox = Mailbox(broker, {"x-queue-type": kind} if kind else arguments)
     shop_conf = {**settings_of(broker, mailbox, redis_url), **(conf or {})}
     client = Celery("client", set_as_current=False)
     client.conf.update(shop_conf)

@@ -209,6 +209,16 @@ def ignores() -> None:
     raise Ignore
 
 
+@app.task(bind=True)
+def progresses(self: Task, key: str, percent: int) -> str:
+    """Until its file is there."""
+    note("started", key=key, state=self.AsyncResult(self.request.id).state)
+    self.update_state(state="PROGRESS", meta={"percent": percent})
+    while not Path(f"{JOURNAL}.{key}").exists():
+        time.sleep(0.05)
+    return key
+
+
 @app.task
 def returns_an_object() -> object:
     return object()
