@@ -58,7 +58,9 @@ class InProcess(Worker):
         context = LoopContext(
             launch=launch,
             settings=settings,
-            connection=BrokerConnection(lambda: run._make_link(launch, settings), reactor, log, random.random),
+            connection=BrokerConnection(
+                lambda: run._make_link(launch, settings), reactor, log, random.random
+            ),
             prefetch=Prefetch(launch.spec),
             reactor=reactor,
             gate=gate,
