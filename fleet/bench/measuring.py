@@ -147,6 +147,8 @@ def _rate(looks: Sequence[CounterReading], ended: Sequence[dict[str, Any]], wave
     count = len(ends)
     if looks[-1].ended > _TOLD:  # not all are remembered: by what was counted meanwhile
         whole = looks[-1].ended
+        if whole < 2 * wave:  # they began together, and end together
+            return whole / max(1e-6, looks[-1].at - looks[0].at)
         low = next(each for each in looks if each.ended >= min(wave, whole / 4))
         high = next(each for each in looks if each.ended >= whole - min(wave, whole / 4))
         if high.at > low.at:
