@@ -76,7 +76,7 @@ def mistakes(url: str, options: Mapping[str, Any] | None = None) -> Iterator[Mis
     yield from _mixed(urls)
     for each in urls:
         yield from _of_one(each)
-    if options:
+    if options or (options is not None and url.lower().startswith("sentinel:")):  # which needs one
         from fleet.broker_url.options import of_options
 
         yield from of_options(url, options)
