@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fleet.config.model import Schedule
+from fleet.config.units import format_duration
 from fleet.export.facts import Facts, slug
 from fleet.export.problem import Problem
 
@@ -37,7 +38,7 @@ def cron_problems(facts: Facts) -> Iterator[Problem]:
     for index, schedule in enumerate(facts.fleet.schedules):
         key = "cron" if schedule.cron is not None else "every"
         if _expression(schedule) is None:
-            said = schedule.cron if schedule.cron is not None else f"every {schedule.every}"
+            said = schedule.cron if schedule.cron is not None else _period(schedule)
             yield Problem(
                 ("schedules", index, key),
                 f'Kubernetes has no expression for "{said}": five fields, minutes at best, no L, W, # or 7',
@@ -121,6 +122,11 @@ def _expression(schedule: Schedule) -> str | None:
     if fields[2] != "*" and fields[4] != "*" and "*" in (fields[2][0], fields[4][0]):
         return None  # with */2 there days are joined with "or", here as in Debian's cron with "and"
     return " ".join(fields)
+
+
+def _period(schedule: Schedule) -> str:
+    """As fleet.toml says it."""
+    return f"every {format_duration(schedule.every)}" if schedule.every is not None else "no time"
 
 
 def _of_period(seconds: float) -> str | None:

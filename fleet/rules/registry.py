@@ -47,7 +47,7 @@ SUBJECTS = {
         "hosts",
         "alert_targets",
     ),
-    "schedules": ("times", "sending", "zones_and_arguments", "beat"),
+    "schedules": ("times", "crowds", "sending", "zones_and_arguments", "beat"),
     "broker": ("urls", "files"),
 }
 # The first digit of a code → its subject.

@@ -32,6 +32,7 @@ __all__ = [
     "latest",
     "shortest_gap",
     "skipped",
+    "spelt_out",
     "upcoming",
 ]
 
@@ -72,10 +73,14 @@ class Timing(Spec):
     weekdays: tuple[int, ...] = ()
 
 
+def spelt_out(cron: str) -> str:
+    """The fields of an expression that may be a nickname, such as `@daily`."""
+    return _NICKNAMES.get(cron.strip().lower(), cron)
+
+
 def check_cron(text: str) -> None:
     """Raises BadCron for what is no expression. One that never fires, as on 31 February, is none the less one."""
-    expression = _NICKNAMES.get(text.strip().lower(), text)
-    fields = expression.split()
+    fields = spelt_out(text).split()
     if len(fields) not in (5, 6):
         raise BadCron(
             f"expected five fields (minute hour day month weekday), or six with seconds first, got {len(fields)}"
@@ -155,7 +160,7 @@ def skipped(timing: Timing, moment: int) -> int | None:
         start = datetime.fromtimestamp(before, zone).replace(tzinfo=None)
         end = datetime.fromtimestamp(before + 1, zone).replace(tzinfo=None)
         try:
-            ticks = CronSim(_NICKNAMES.get(timing.cron.strip().lower(), timing.cron), start)
+            ticks = CronSim(spelt_out(timing.cron), start)
         except CronSimError:
             return None
         if len(ticks.hours) == _EVERY_HOUR:
@@ -185,7 +190,7 @@ def _cron_moments(timing: Timing, moment: int) -> Iterator[int]:
     zone = _zone(timing.timezone)
     start = datetime.fromtimestamp(moment // SECOND, zone)
     try:
-        ticks = CronSim(_NICKNAMES.get(timing.cron.strip().lower(), timing.cron), start.replace(tzinfo=None))
+        ticks = CronSim(spelt_out(timing.cron), start.replace(tzinfo=None))
     except CronSimError:
         return  # an impossible date: cronsim refuses what never comes
     if len(ticks.hours) == _EVERY_HOUR:

@@ -16,7 +16,6 @@ LINE = re.compile(
     re.MULTILINE,
 )
 """Of a file that is a crontab."""
-_ZONES = ("CRON_TZ", "TZ")
 _CD = re.compile(r"^cd\s+\S+\s*(?:;|&&)\s*")
 _LOCK = re.compile(r"^(?:\S*/)?flock\s+(?:-\w+\s+)*(\S+)\s+(?:-c\s+)?(.+)")
 _CALLED = re.compile(r"\bcelery\s+(?:\S+\s+)*?call\s+([A-Za-z_][\w.]*)(?=\s|$)")
@@ -39,7 +38,7 @@ def crontab(text: str, name: str, _variables: Mapping[str, str]) -> FileReading:
             continue
         if assigned := _ASSIGNED.match(line):
             variable, value = assigned[1], assigned[2].strip("\"'")
-            zone = value if variable in _ZONES else zone
+            zone = value if variable == "CRON_TZ" else zone
             reading.left += _variable(where, variable)
         elif timed := _TIMED.match(line):
             cron, command = " ".join(timed[1].split()), _command(timed[2], has_users)
@@ -52,7 +51,13 @@ def crontab(text: str, name: str, _variables: Mapping[str, str]) -> FileReading:
 def _variable(where: str, name: str) -> Iterator[Left]:
     if name == "MAILTO":
         yield Left(where, name, "a run that fails is in the dead-letter queue: `fleet dead list`, [alerts]")
-    elif name not in (*_ZONES, "SHELL", "PATH", "HOME", "LOGNAME", "USER"):
+    elif name == "TZ":
+        yield Left(
+            where,
+            name,
+            "it is of the commands, cron's times are the machine's: `timezone`, if it was meant so",
+        )
+    elif name not in ("CRON_TZ", "SHELL", "PATH", "HOME", "LOGNAME", "USER"):
         yield Left(where, name, "a variable of its commands: `env_file`, or `env` of the group")
 
 

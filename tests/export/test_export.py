@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -492,6 +493,8 @@ def test_what_no_cron_job_can_say_is_refused(tmp_path: Path, said: str, word: st
     made = export(tmp_path, "kubernetes", text, "--schedules", "cronjob", "--strict")
     assert made.return_value == 1
     assert f"{word} =" in made.stderr, "with its line"
+    if word == "every":
+        assert f'for "every {tomllib.loads(said)["every"]}"' in made.stderr, "as the file says it"
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,14 @@ def test_several_files_are_one_fleet() -> None:
     assert [group["queues"] for group in made()["workers"].values()] == [["a"], ["b"]]
 
 
+def test_the_tz_of_a_crontab_is_of_its_commands_and_not_of_its_times() -> None:
+    """As Debian's and Red Hat's manual pages have it: only CRON_TZ (Red Hat's) moves times."""
+    Path("crontab").write_text("TZ=Europe/Berlin\n0 4 * * * /bin/report\n")
+    outcome = fleet("init", "--from", "crontab")
+    assert "crontab:1: TZ: it is of the commands" in outcome.out + outcome.err
+    assert "timezone" not in made()["schedules"][0]
+
+
 def test_standard_input() -> None:
     assert fleet("init", "--from", "-", stdin="worker: celery -A proj worker -c 3\n").code == 0
     assert made()["workers"]["worker"]["concurrency"] == 3

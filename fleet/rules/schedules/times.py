@@ -1,4 +1,4 @@
-"""The times of schedules: never, skipped by the clock, too often, all at once."""
+"""The times of schedules: never, skipped by the clock, too often."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ from fleet.machine import Machine
 from fleet.rules.brokers import broker_kind, broker_url
 from fleet.rules.finding import Change, Finding, Mark
 from fleet.rules.registry import rule
-from fleet.rules.words import cut
 
 # Its library is loaded only for a file with schedules.
 if TYPE_CHECKING:
     from fleet.schedules.moments import Timing
 
-_SECOND = 1000  # in which moments count
-_CROWD = 10
+SECOND = 1000  # in which moments count
 _SLOW_BROKER = 10.0  # seconds: what kombu's other transports look for messages by is a second or more
 _FINEST = 1.0
 _FIELDS_OF_MINUTES = 5  # of an expression without seconds: it fires once a minute at most
@@ -36,7 +34,7 @@ def timing(fleet: Fleet, schedule: Schedule) -> Timing | None:
     if schedule.cron is not None:
         return Timing(cron=schedule.cron, timezone=zone)
     assert schedule.every is not None, "one of the two is there"
-    return Timing(every=round(schedule.every.total_seconds() * _SECOND), timezone=zone)
+    return Timing(every=round(schedule.every.total_seconds() * SECOND), timezone=zone)
 
 
 def period_seconds(fleet: Fleet, schedule: Schedule) -> float | None:
@@ -44,12 +42,13 @@ def period_seconds(fleet: Fleet, schedule: Schedule) -> float | None:
     from fleet.schedules.moments import shortest_gap
 
     found = timing(fleet, schedule)
-    gap = shortest_gap(found, _now(), _MOST_MOMENTS) if found else None
-    return None if gap is None else gap / _SECOND
+    gap = shortest_gap(found, now_ms(), _MOST_MOMENTS) if found else None
+    return None if gap is None else gap / SECOND
 
 
-def _now() -> int:
-    return int(time.time() * _SECOND)
+def now_ms() -> int:
+    """POSIX milliseconds."""
+    return int(time.time() * SECOND)
 
 
 def spoken(seconds: float) -> str:
@@ -93,7 +92,7 @@ def schedule_never_fires(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
                 f'schedule "{schedule.called}" never fires: it says neither `cron` nor `every`',
                 help='add cron = "0 3 * * *" or every = "30s"',
             )
-        elif (found := timing(fleet, schedule)) and after(found, _now()) is None:
+        elif (found := timing(fleet, schedule)) and after(found, now_ms()) is None:
             yield Finding(
                 key_of_time(index, schedule),
                 f'schedule "{schedule.called}" never fires: "{schedule.cron}" is a date that never comes',
@@ -170,9 +169,9 @@ def schedule_in_a_skipped_hour(fleet: Fleet, _machine: Machine) -> Iterator[Find
         from fleet.schedules.moments import skipped
     for index, schedule in enumerate(fleet.schedules):
         found = timing(fleet, schedule)
-        if found is None or (gap := skipped(found, _now())) is None:
+        if found is None or (gap := skipped(found, now_ms())) is None:
             continue
-        day = datetime.fromtimestamp(gap / _SECOND, UTC)
+        day = datetime.fromtimestamp(gap / SECOND, UTC)
         yield Finding(
             ("schedules", index, "cron"),
             f'schedule "{schedule.called}" fires at a time that clocks in {found.timezone} skip once a year',
@@ -229,60 +228,6 @@ def schedule_finer_than_broker(fleet: Fleet, _machine: Machine) -> Iterator[Find
             if is_other
             else "loop in the task instead",
         )
-
-
-@rule(
-    "FLT808",
-    "schedules-at-one-moment",
-    "warning",
-    reads=("all schedules.cron", "all schedules.every", "all schedules.jitter", "all schedules.timezone"),
-)
-def schedules_at_one_moment(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
-    """Many schedules fire at the same moment.
-
-    Twenty jobs at midnight are a queue that is twenty jobs long at 00:00:00 and empty for the rest of the
-    day: the last one starts when all others are done, and whatever they share (a database, an API) gets
-    all of it at once. `jitter` spreads them, by the same amount on every host.
-
-    Bad, with ten of these:
-
-        [[schedules]]
-        task = "shop.reports.daily"
-        cron = "0 0 * * *"
-
-    Good:
-
-        [[schedules]]
-        task = "shop.reports.daily"
-        cron = "0 0 * * *"
-        jitter = "10m"
-    """
-    together: dict[str, list[int]] = {}
-    for index, schedule in enumerate(fleet.schedules):
-        found = timing(fleet, schedule)
-        if found is not None and schedule.enabled and not schedule.jitter:
-            together.setdefault(_time_of_day(found), []).append(index)
-    for moment, indexes in together.items():
-        if len(indexes) < _CROWD:
-            continue
-        names = cut([f'"{fleet.schedules[index].called}"' for index in indexes], most=5)
-        yield Finding(
-            key_of_time(indexes[0], fleet.schedules[indexes[0]]),
-            f"{len(indexes)} schedules fire at the same moment ({moment}): {names}",
-            help='give them a jitter, as in jitter = "5m", or other minutes',
-            about=tuple(("schedules", index) for index in indexes),
-        )
-
-
-def _time_of_day(found: Timing) -> str:
-    """The same for those that fire together on the days that they share."""
-    if found.every is not None:
-        return f"every {spoken(found.every / _SECOND)}"
-    fields = (found.cron or "").split()
-    minute, hour = fields[-5:-3] if len(fields) >= 5 else ("", "")
-    if minute.isdigit() and hour.isdigit():
-        return f"{int(hour):02}:{int(minute):02} {found.timezone}"
-    return f"minute {minute}, hour {hour}, {found.timezone}" if hour else f"{found.cron}, {found.timezone}"
 
 
 @rule("FLT809", "jitter-longer-than-period", "warning", fix="unsafe", reads=("schedules.*",))
