@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def command(*, readonly: bool, file: Path | None, env: str | None) -> int:
     """Watch the fleet on the terminal, and act on it.
 
-    Screens: 1 overview, 2 queues, 3 groups and workers, 4 tasks, 5 what failed, 6 events. Arrows or j and k
+    Screens: 1 overview, 2 queues, 3 groups and workers, 4 tasks, 5 what failed, 6 events,
+    7 schedules. Arrows or j and k
     move, Enter opens, Esc goes back, / filters, s sorts, q ends it. l shows the log of a worker, i where its
     code is, w why a group has as many workers, p the plan. Uppercase letters act, and ask before: P pause,
     U resume, S scale, R restart, D drain, A apply the file; of queues, which Space marks, T retries dead

@@ -12,7 +12,6 @@ from fleet.cli.views.schedules import remark, schedule_columns
 from fleet.cli.views.text_table import Column
 from fleet.duration_words import measured
 
-_DAY_SECONDS = 86400.0
 _CELLS = 24
 
 
@@ -28,13 +27,9 @@ def clock_columns(width: int) -> list[Column]:
 
 
 def timeline(row: Row) -> str:
-    """A cell an hour, with a bar where one of the next five runs is."""
-    cells = ["·"] * _CELLS
-    for each in row["next"]:
-        hour = int((moment(each) - row["at"]) / _DAY_SECONDS * _CELLS)
-        if 0 <= hour < _CELLS:
-            cells[hour] = "|"
-    return "".join(cells)
+    """A cell an hour, with a bar where it runs."""
+    hours = set(row["next_hours"])
+    return "".join("|" if hour in hours else "·" for hour in range(_CELLS))
 
 
 def schedule_details(model: Model, row: Row) -> Iterator[str]:

@@ -13,10 +13,13 @@ from typing import Any
 from fleet.launch_specs import ScheduleSpec
 from fleet.schedules.app_schedules import AppSchedule
 from fleet.schedules.due import MISSED_SECONDS, next_runs
+from fleet.schedules.moments import MINUTE
 from fleet.schedules.notes import Note
 from fleet.supervisor.client import Program, Snapshot
 
 SHOWN_NEXT = 5
+_HOUR = 60 * MINUTE
+_DAY_HOURS = 24
 
 ROLE = "scheduler"
 """The label of its program."""
@@ -85,14 +88,31 @@ def schedules_status(schedules: Sequence[ScheduleSpec], known: Mapping[str, Any]
 
 
 def with_next(fleet: str, schedule: ScheduleSpec, status: dict[str, Any], now: float) -> dict[str, Any]:
-    """The status with its `next` five, as texts. `now` is POSIX seconds."""
-    pause, start = status["paused"], round(now * 1000)
+    """The status with its `next` five, as texts, and in which of the `next_hours` (0 to 23) it runs.
+
+    `now` is POSIX seconds.
+    """
+    pause, begin = status["paused"], round(now * 1000)
     if not schedule.enabled or (pause and pause["until"] is None):
-        return {**status, "next": []}
+        return {**status, "next": [], "next_hours": []}
+    start = begin
     if pause:
         start = max(start, round(datetime.fromisoformat(pause["until"]).timestamp() * 1000))
     coming = islice(next_runs(fleet, schedule, start), SHOWN_NEXT)
-    return {**status, "next": [stamp(moment) for moment in coming]}
+    hours = list(_hours(fleet, schedule, begin, start))
+    return {**status, "next": [stamp(moment) for moment in coming], "next_hours": hours}
+
+
+def _hours(fleet: str, schedule: ScheduleSpec, begin: int, start: int) -> Iterator[int]:
+    """The hours after `begin` in which there is a run after `start`. Of each no more than the first is looked for."""
+    end = begin + _DAY_HOURS * _HOUR
+    while start < end:
+        moment = next(next_runs(fleet, schedule, start), end)
+        if moment >= end:
+            return
+        hour = (moment - begin) // _HOUR
+        yield hour
+        start = begin + (hour + 1) * _HOUR - 1
 
 
 def _status(schedule: ScheduleSpec, said: Mapping[str, Any]) -> dict[str, Any]:

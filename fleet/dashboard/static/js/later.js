@@ -19,15 +19,14 @@ export function delayed(context, at) {
     said.total > said.messages.length ? h("p", { class: "dim" }, `${plural(said.total, "message")} in all; the next ${count(said.messages.length)} are shown.`) : null]))];
 }
 
-// The next day, an hour a character, with a bar where one of the next five runs is.
-function timeline(at, next) {
-  const cells = Array(24).fill("·");
-  for (const each of next) { const hour = Math.floor((Date.parse(each) / 1000 - at) / 3600); if (hour >= 0 && hour < 24) cells[hour] = "|"; }
-  return h("code", { title: next.map(day).join(", ") || "none" }, cells.join(""));
+// The next day, an hour a character, with a bar where it runs.
+function timeline(said) {
+  const hours = new Set(said?.next_hours);
+  return h("code", { title: (said?.next || []).map(day).join(", ") || "none" }, Array.from({ length: 24 }, (_, hour) => (hours.has(hour) ? "|" : "·")).join(""));
 }
 
 export function schedules(context) {
-  const coming = context.data("schedules", 10).value, next = new Map((coming?.schedules || []).map((each) => [each.name, each.next]));
+  const coming = context.data("schedules", 10).value, next = new Map((coming?.schedules || []).map((each) => [each.name, each]));
   const status = context.live?.status, rows = status?.schedules || [], can = { disabled: !context.mayAct, tone: "small" };
   const act = (verb, row) => context.act(`schedules/${verb}`, { name: row.name });
   const run = async (row) => { if (await ask({ title: `Send ${row.task} now?`, text: "Besides its times, which stay as they are.", yes: "Send it" })) act("run", row); };
@@ -39,7 +38,7 @@ export function schedules(context) {
   return [h("h1", null, "Schedules"), panel("Sent by the clock", { note: status?.scheduler ? (status.scheduler.leads ? "by this host's scheduler" : "by another host's scheduler") : null }, table("Schedules", [
     { name: "Schedule", of: (row) => row.name }, { name: "Task", at: "w1", of: (row) => row.task }, { name: "When", of: (row) => h("code", null, row.when) }, { name: "Zone", at: "w3", of: (row) => row.timezone },
     { name: "Next", of: (row) => (row.paused ? dot("warn", `paused by ${row.paused.by}`) : row.enabled ? time(row.next_at) : "disabled") }, { name: "Last", at: "w1", of: last }, { name: "Late", n: true, at: "w2", of: (row) => seconds(row.last?.late_seconds) },
-    { name: "Next 24 h", at: "w3", of: (row) => (coming ? timeline(coming.at, next.get(row.name) || []) : "–") }, { name: "Skipped", n: true, at: "w2", of: (row) => count(row.skipped) },
+    { name: "Next 24 h", at: "w3", of: (row) => (coming ? timeline(next.get(row.name)) : "–") }, { name: "Skipped", n: true, at: "w2", of: (row) => count(row.skipped) },
     { name: "", of: (row) => [button("Run …", () => run(row), can), " ", row.paused ? button("Resume", () => act("resume", row), can) : button("Pause …", () => pause(row), can)] },
   ], rows, { key: (row) => row.name, nothing: empty("Nothing is sent by the clock: ", h("code", null, "[[schedules]]"), " in fleet.toml.") }))];
 }

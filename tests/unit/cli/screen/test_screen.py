@@ -196,6 +196,7 @@ SCHEDULE = {
     "enabled": True,
     "next_at": "2027-01-16T02:00:00.000Z",
     "next": ["2027-01-16T02:00:00.000Z", "2027-01-17T02:00:00.000Z"],
+    "next_hours": [18],
     "last": {
         "id": "m1",
         "sent_at": "2027-01-15T02:00:00.003Z",
@@ -207,7 +208,7 @@ SCHEDULE = {
     "skipped": 0,
     "paused": None,
 }
-NEW = {**SCHEDULE, "name": "new", "next_at": None, "next": [], "last": None}
+NEW = {**SCHEDULE, "name": "new", "next_at": None, "next": [], "next_hours": [], "last": None}
 ANSWERS["schedules"] = {"at": NOW, "scheduler": None, "schedules": [SCHEDULE, NEW]}
 
 
