@@ -45,7 +45,7 @@ _PATIENCE = 3.0
     show_default=True,
     help="How long to record, or to replay.",
 )
-@click.option("--schedules", is_flag=True, help="Send what [[schedules]] send, too; without LOAD, for --for.")
+@click.option("--schedules", is_flag=True, help="Send what the clock sends, too; without LOAD, for --for.")
 @click.option("--from", "start", metavar="DATE", help="When that begins, as in 2027-03-27; default: now.")
 @click.option(
     "--task-time",
@@ -136,17 +136,24 @@ def _by_clock(fleet: Fleet, seconds: float, given: dict[str, Any]) -> list[tuple
 
     from fleet.cli.running.run_times import run_times
     from fleet.cli.running.schedules import starting_at
-    from fleet.config.resolve import schedules
+    from fleet.config.resolve import schedules, state_dir
+    from fleet.controller.observed.schedules import read_known, with_app
     from fleet.simulation.by_clock import arrivals
     from fleet.simulation.load_file import BadLoad
 
+    clock = with_app(schedules(fleet), read_known(state_dir(fleet).schedules_known))
+    if not clock and given["load"] is None:
+        raise Failure(
+            "nothing is sent by the clock: there are no [[schedules]], and the beat_schedule of a Celery app is known "
+            "once `fleet up` has run here"
+        )
     known, otherwise = run_times(fleet), _seconds("--task-time", given["task_time"])
     names = _names(fleet)
     start = starting_at(given["start"], fleet.project.timezone) if given["start"] else int(time() * 1000)
     try:
         return arrivals(
             fleet.name,
-            schedules(fleet),
+            clock,
             start=start,
             seconds=seconds,
             work=lambda schedule: (

@@ -21,14 +21,22 @@ def arrivals(
 ) -> list[Arrival]:
     """In order, of so many seconds from `start` (milliseconds since 1970); those that are disabled send nothing.
 
-    `work` tells the queue of a schedule, and how long its task takes.
+    `work` tells the queue of a schedule, and how long its task takes. With `overlap = "skip"` no run is sent while the
+    one before would run if it had not waited; how long it waits is not known here.
     """
-    found = [
-        ((moment - start) / 1000, *work(schedule))
-        for schedule in schedules
-        if schedule.enabled
-        for moment in _until(fleet, schedule, start, start + round(seconds * 1000))
-    ]
+    found: list[Arrival] = []
+    for schedule in schedules:
+        if not schedule.enabled:
+            continue
+        queue, takes = work(schedule)
+        free_at = float("-inf")
+        for moment in _until(fleet, schedule, start, start + round(seconds * 1000)):
+            at = (moment - start) / 1000
+            if at < free_at:
+                continue
+            found.append((at, queue, takes))
+            if schedule.overlap == "skip":
+                free_at = at + takes
     return sorted(found)
 
 

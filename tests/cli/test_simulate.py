@@ -158,3 +158,20 @@ def test_what_is_recorded_is_what_ended_and_what_the_queue_grew_by() -> None:
     (row,) = rows(status(25, 6.0, 30), status(0, 0.0, 20, pid=2), 10.0, 5.0, known)
     assert row["per_second"] == 0.0, "a new worker counts from nothing"
     assert row["task_seconds"] == 0.25
+
+
+def test_the_clock_of_a_celery_app_is_what_its_scheduler_has_told(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.toml"
+    file.write_text(
+        '[fleet]\napp = "shop:app"\n[queues.celery]\n[[routes]]\ntask = "*"\nqueue = "celery"\n'
+        '[workers.w]\nqueues = ["celery"]\npool = "threads"\nconcurrency = 2\n'
+    )
+    done = simulate("--schedules", file=file)
+    assert done.code == 1
+    assert "nothing is sent by the clock" in done.err
+    entry = {"name": "often", "task": "shop.t", "cron": None, "every_seconds": 30.0, "timezone": "UTC"}
+    known = {"app": [{**entry, "weekdays": [], "when": "every 30s", "coming": []}]}
+    (tmp_path / ".fleet").mkdir()
+    (tmp_path / ".fleet" / "schedules-known.json").write_text(json.dumps(known))
+    done = simulate("--schedules", "--for", "10m", "--json", file=file)
+    assert json.loads(done.out)["groups"]["w"]["messages"] == 20

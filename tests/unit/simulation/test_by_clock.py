@@ -30,3 +30,14 @@ def test_a_day_of_schedules_as_arrivals() -> None:
     assert all(at % 3600 < 600 for at in spread)
     assert len({at % 3600 for at in spread}) > 10, "by another amount each time"
     assert not [each for each in found if each[1] == "c"]
+
+
+def test_what_is_to_be_skipped_while_the_run_before_goes_on_is_not_sent() -> None:
+    found = arrivals(
+        "shop",
+        [ScheduleSpec("slow", "shop.a", every_seconds=3, overlap="skip")],
+        start=START,
+        seconds=30,
+        work=lambda _schedule: ("a", 7.0),
+    )
+    assert [at for at, _, _ in found] == [3.0, 12.0, 21.0]
