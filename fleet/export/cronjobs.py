@@ -10,8 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from fleet.config.model import Schedule
-from fleet.config.units import format_duration
+from fleet.config.model import Schedule, format_duration
 from fleet.export.facts import Facts, slug
 from fleet.export.problem import Problem
 
