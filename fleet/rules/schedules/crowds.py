@@ -69,7 +69,7 @@ def schedules_at_one_moment(fleet: Fleet, _machine: Machine) -> Iterator[Finding
 
 
 def _crowds(timings: Mapping[int, Timing]) -> Iterator[list[int]]:
-    """Those that fire together, each in the largest crowd that it is in; by their next moments."""
+    """Schedules that fire together, each in its largest crowd, by their next moments."""
     if len(timings) < _CROWD:
         return
     from fleet.schedules.moments import upcoming
