@@ -40,11 +40,15 @@ def take(entry: str) -> dict[str, Any]:
 
 
 def _settings(app: Any) -> dict[str, Any]:
-    """By name; "broadcast" are the names of such queues, "beat_loops" entries of beat_schedule with their seconds."""
+    """By name; "broadcast" are the names of such queues.
+
+    "beat_loops" are entries of beat_schedule with their seconds, "beat_queues" those that name a queue, with it.
+    """
     found = {name: _plain(app.conf[name]) for name in _SETTINGS if _is_set(app, name)}
     queues = app.amqp.queues.values()
     copies = sorted(queue.alias or queue.name for queue in queues if isinstance(queue, Broadcast))
-    apart = {"broadcast": copies, "beat_loops": dict(_loops(app.conf.beat_schedule or {}))}
+    entries = app.conf.beat_schedule or {}
+    apart = {"broadcast": copies, "beat_loops": dict(_loops(entries)), "beat_queues": dict(_named(entries))}
     return {**found, **{name: value for name, value in apart.items() if value}}
 
 
@@ -58,6 +62,14 @@ def _loops(entries: Any) -> Iterator[tuple[str, float]]:
             seconds = when.run_every.total_seconds()
             if seconds < 1:
                 yield str(name), seconds
+
+
+def _named(entries: Any) -> Iterator[tuple[str, str]]:
+    """The entries that name a queue; where the others go the task says, which has a place of its own."""
+    for name, entry in entries.items():
+        options = entry.get("options") if isinstance(entry, dict) else None
+        if isinstance(options, dict) and (queue := options.get("queue")):
+            yield str(name), str(getattr(queue, "name", queue))
 
 
 def _task(app: Any, task: Any) -> dict[str, Any]:

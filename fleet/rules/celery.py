@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from fleet.broker_url.masking import mask_url
 from fleet.config.model import Fleet
-from fleet.rules.consumption_facts import count
+from fleet.rules.consumption_facts import consumed, count, is_guesswork
 from fleet.rules.finding import Finding, KeyPath
 from fleet.rules.registry import on_request
 
@@ -32,7 +32,8 @@ def celery_setting_without_effect(fleet: Fleet, app: CelerySettings) -> Iterator
     Each setting of the app is honoured, said by fleet.toml instead, or named by this check. How many processes run
     and in which pool, when they are replaced, how much is prefetched: that is said per group, and the app's
     `worker_…` settings do nothing. What would change what the app does is an error: a broker that is not the
-    fleet's, `task_always_eager`, a consumer or bootsteps of its own. Only `fleet validate --app` finds this,
+    fleet's, `task_always_eager`, a consumer or bootsteps of its own, an entry of `beat_schedule` for a queue that
+    nobody consumes. Only `fleet validate --app` finds this,
     because it has to import the app.
 
     Bad, with `worker_concurrency = 16` in the app's settings:
@@ -205,6 +206,22 @@ def _loops(fleet: Fleet, value: Any) -> Iterator[Finding]:
     )
 
 
+def _nowhere(fleet: Fleet, value: Any) -> Iterator[Finding]:
+    """Entries of beat_schedule that FLT804 would name, were they [[schedules]]."""
+    if not isinstance(value, dict) or not fleet.project.beat:
+        return
+    for name, queue in value.items():
+        if queue in consumed(fleet) or (queue in fleet.queues and is_guesswork(fleet)):
+            continue
+        lacks = "no group with replicas consumes" if queue in fleet.queues else "is not declared"
+        yield Finding(
+            _APP,
+            f'beat_schedule sends "{name}" to the queue "{queue}", which {lacks}',
+            help=f'add "{queue}" to the `queues` of a group, or send it elsewhere',
+            severity="error",
+        )
+
+
 _SAYINGS: Mapping[str, Callable[[Fleet, Any], Iterator[Finding]]] = {
     "broker_url": _another_broker,
     "task_always_eager": _eager,
@@ -225,5 +242,6 @@ _SAYINGS: Mapping[str, Callable[[Fleet, Any], Iterator[Finding]]] = {
     "worker_consumer": _own_consumer,
     "worker_agent": _own_consumer,
     "beat_loops": _loops,
+    "beat_queues": _nowhere,
     "broadcast": _copies,
 }

@@ -264,6 +264,22 @@ def test_settings_of_a_celery_app_that_do_nothing_or_harm(file: Path) -> None:
     assert "hemlig" not in outcome.out
 
 
+def test_an_entry_of_beat_schedule_for_a_queue_that_nobody_consumes(file: Path) -> None:
+    file.write_text(CELERY_FLEET + '[queues.images]\nworkload = "io"\n')
+    entries = ", ".join(
+        f'"{name}": {{"task": "shop.tasks.fetch", "schedule": 60, "options": {{"queue": "{name}"}}}}'
+        for name in ("celery", "images", "missing")
+    )
+    outcome = validate(file, f"{CELERY_APP}app.conf.beat_schedule = {{{entries}}}\n")
+    said = [line.split("] ")[1] for line in outcome.out.splitlines() if "FLT717" in line]
+    assert said == [
+        'beat_schedule sends "images" to the queue "images", which no group with replicas consumes',
+        'beat_schedule sends "missing" to the queue "missing", which is not declared',
+    ]
+    file.write_text(CELERY_FLEET.replace("[fleet]", "[fleet]\nbeat = false"))
+    assert "beat_schedule" not in validate(file, CELERY_APP).out
+
+
 @pytest.mark.parametrize(
     ("app", "said"),
     [
