@@ -65,6 +65,15 @@ def test_list_shows_five_next_runs_and_that_nothing_has_run_yet(folder: Path) ->
     assert "disabled" in table
 
 
+def test_a_pipe_gets_whole_names(folder: Path) -> None:
+    name = "shop.reports.nightly-for-everybody-who-still-waits"
+    text = FILE.replace(
+        'tasks.o"', 'tasks.o"\ncron = "0 4 * * mon-fri"\ntimezone = "America/Argentina/Buenos_Aires"'
+    )
+    (folder / "fleet.toml").write_text(text.replace('"often"', f'"{name}"').replace('every = "20m"\n', ""))
+    assert name in said("list").output
+
+
 def test_preview_shows_what_a_skipped_hour_becomes(folder: Path) -> None:
     done = said(
         "preview", "30 2 * * *", "--timezone", "Europe/Berlin", "--from", "2027-03-27", "-n", "3", "--json"

@@ -44,6 +44,30 @@ def test_several_files_are_one_fleet() -> None:
     assert [group["queues"] for group in made()["workers"].values()] == [["a"], ["b"]]
 
 
+def test_a_unit_and_its_file_of_variables_are_one_group() -> None:
+    shape = Path(__file__).parent / "shapes" / "systemd-multi"
+    for name in ("celery.service", "celery-of-the-example"):
+        Path(name).write_bytes((shape / name).read_bytes())
+    alone = fleet("init", "alone", "--from", "celery.service")
+    both = fleet("init", "both", "--from", "celery.service", "celery-of-the-example")
+    assert (both.code, both.out.replace("both", "alone")) == (alone.code, alone.out)
+
+    def settings(folder: str) -> str:
+        return (Path(folder) / "fleet.toml").read_text().partition("\n")[2]
+
+    assert settings("both") == settings("alone")
+
+
+def test_a_files_variables_are_known_though_they_lie_elsewhere_than_the_unit_says() -> None:
+    Path("etc").mkdir()
+    Path("w.service").write_text(
+        "[Service]\nEnvironmentFile=/nowhere/w.conf\nExecStart=/bin/celery -A proj worker -c ${MANY}\n"
+    )
+    Path("etc/w.conf").write_text("MANY=7\n")
+    assert fleet("init", "--from", "w.service", "etc/w.conf").code in (0, 1)
+    assert "concurrency = 7" in Path("fleet.toml").read_text()
+
+
 def test_the_tz_of_a_crontab_is_of_its_commands_and_not_of_its_times() -> None:
     """As Debian's and Red Hat's manual pages have it: only CRON_TZ (Red Hat's) moves times."""
     Path("crontab").write_text("TZ=Europe/Berlin\n0 4 * * * /bin/report\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +60,10 @@ def _readings(words: Sequence[str]) -> list[FileReading]:
 
     paths = [Path(word) for word in words]
     if words and all(word == "-" or path.is_file() for word, path in zip(words, paths, strict=True)):
-        return [_of_file(path) for path in paths]
+        # A unit's file of variables that is named beside it is a part of the unit, and no second one.
+        names = {name for path in paths for name in _environment_names(path)}
+        beside = {path.name: path for path in paths if path.name in names}
+        return [_of_file(path, beside) for path in paths if path not in beside.values()]
     command = words[0] if len(words) == 1 else shlex.join(words)
     try:
         is_command = any(is_celery(word) for word in shlex.split(command))
@@ -73,7 +76,19 @@ def _readings(words: Sequence[str]) -> list[FileReading]:
     return [shell_scripts.shell(command, "command line", {})]
 
 
-def _of_file(path: Path) -> FileReading:
+def _environment_names(path: Path) -> list[str]:
+    """The names of the EnvironmentFiles of a unit."""
+    from fleet.takeover import file_kinds, ini_files
+
+    if path.suffix != ".service":
+        return []
+    try:
+        return [Path(each).name for each in ini_files.environment_files(file_kinds.content(path))]
+    except (OSError, ValueError):
+        return []  # told where it is read
+
+
+def _of_file(path: Path, beside: Mapping[str, Path]) -> FileReading:
     from fleet.takeover import file_kinds, ini_files, manifests
 
     try:
@@ -85,6 +100,8 @@ def _of_file(path: Path) -> FileReading:
             variables |= file_kinds.environment_of(path.parent / Path(each).name) | file_kinds.environment_of(
                 Path(each)
             )
+            if (given := beside.get(Path(each).name)) is not None:
+                variables |= file_kinds.environment_of(given)
         reading = file_kinds.read(text, "standard input" if path == Path("-") else path.name, variables)
     except manifests.NoYamlError:
         raise Failure(

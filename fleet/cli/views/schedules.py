@@ -15,6 +15,7 @@ from fleet.cli.views.text_table import Column, Row, table
 from fleet.duration_words import measured
 from fleet.visible import visible
 
+_WIDE = 1000
 _CODES = {"bad": "31", "good": "32", "dim": "2", "warn": "33"}
 _ROLES = {"succeeded": "good", "failed": "bad", "lost": "bad", "expired": "warn"}
 
@@ -23,7 +24,8 @@ def as_table(schedules: Sequence[Row], now: float) -> Iterator[str]:
     """`now` is POSIX seconds."""
     paint = _paint if coloured(sys.stdout) else _plain
     columns = schedule_columns(lambda _row: now)
-    yield from table(columns, schedules, terminal_width(), paint)
+    # Who reads a pipe looks for whole names.
+    yield from table(columns, schedules, terminal_width() if sys.stdout.isatty() else _WIDE, paint)
     for row in schedules:
         if said := remark(row):
             yield paint(f"  {visible(row['name'])}: {visible(said)}", "warn")
