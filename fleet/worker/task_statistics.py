@@ -133,14 +133,15 @@ class TaskStatistics:
             if not wall and now > since:  # its process was ended for it
                 wall = now - since
             # Prefork is sent work ahead; and where tasks keep the loop from going on it hears of their ends late.
-            ended = outcome.ended_at if since < outcome.ended_at < now else now
-            if ended - wall > since:
-                begun = ended - wall
+            begun = outcome.ended_at
+            begun = (begun if since < begun < now else now) - wall
+            if begun < since:  # noqa: PLR1730  max() is a call
+                begun = since
             numbers[WALL] += wall
             numbers[CPU] += outcome.cpu_seconds
             numbers[DURATIONS + bisect_left(BOUNDS, wall)] += 1
             sent = headers.get(SENT_HEADER)
-            if type(sent) is int and 0 < sent < _LATEST_MOMENT and not headers.get("eta"):
+            if sent.__class__ is int and 0 < sent < _LATEST_MOMENT and not headers.get("eta"):
                 wait = begun + self.since_epoch - sent / 1000
             elif (ready := _ready_at(delivery)) is not None:
                 wait = begun + self.since_epoch - ready

@@ -94,7 +94,7 @@ def test_of_a_fleet_that_does_not_run(fleet: RunningFleet) -> None:
 
 
 def test_that_it_can_not_be_noted_is_said_and_the_message_is_sent(fleet: RunningFleet) -> None:
-    (fleet.folder / "state").write_text("no folder")
+    (fleet.folder / "state" / "events.jsonl").mkdir(parents=True)
     sent = fleet.command("send", "work.boom", "x")
     assert "not noted" in sent.stderr
     assert sent.stdout.startswith("sent work.boom")

@@ -410,7 +410,7 @@ def test_schedules_have_a_timeline_and_are_paused_by_an_operator(operator: Brows
         )
         return [each.count("|") for each in cells if "·" in each]
 
-    eventually(lambda: bars() in ([5, 0], [5, 1]), within=30, message="five runs within a day, and none")
+    eventually(lambda: bars() in ([8, 0], [8, 1]), within=30, message="eight runs within a day, and none")
     operator.click("main button", "Pause …")
     operator.click("dialog button", "Pause")
     operator.sees("paused by", "main")

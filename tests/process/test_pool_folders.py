@@ -32,6 +32,10 @@ def test_a_worker_that_is_killed_with_its_fork_server_leaves_no_folder(short_fol
             os.kill(pid, signal.SIGKILL)
         eventually(lambda: not before.exists(), within=60, message="the next worker has removed it")
         eventually(lambda: len(list(temporary.iterdir())) == 1, within=60)
+        # One that is told to end while it starts ends at once: its folder is removed by the next one's start.
+        eventually(
+            lambda: project.run("status").returncode == 0, within=60, message="the next worker is ready"
+        )
         assert project.run("down").returncode == 0
         assert list(temporary.iterdir()) == []
     finally:

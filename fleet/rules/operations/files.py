@@ -30,8 +30,9 @@ _CONTENT = {
 def named_file_unusable(fleet: Fleet, _machine: Machine) -> Iterator[Finding]:
     """`env_file`, `token_file` or `webhook_file` is not there, or can't be used.
 
-    No worker starts without its environment. A file with an absolute path may be there only on the machine that
-    runs the fleet, so that its absence here is a warning. (`url_file` is FLT904.)
+    No worker starts without its environment. What is in the other two is a warning: workers run without a page that
+    anybody can log in to, and without alerts that reach somebody. A file with an absolute path may be there only on
+    the machine that runs the fleet, so that its absence here is a warning. (`url_file` is FLT904.)
 
     Bad:
 
@@ -69,7 +70,7 @@ def _wrong_tokens(path: KeyPath, name: str, text: str) -> Iterator[Finding]:
     faults = [(number, why) for number, line in enumerate(lines, 1) if (why := fault(line)) is not None]
     some = any(read_line(line) is not None for line in lines)
     if not faults and not some:
-        yield Finding(path, f"{name} has no token", help=_CONTENT["token_file"])
+        yield Finding(path, f"{name} has no token", help=_CONTENT["token_file"], severity="warning")
     elif faults:
         number, why = faults[0]
         more = f", and {count(len(faults) - 1, 'other line')}" if faults[1:] else ""
@@ -77,7 +78,7 @@ def _wrong_tokens(path: KeyPath, name: str, text: str) -> Iterator[Finding]:
             path,
             f"line {number} of {name}{more}: this is no token, it {why}",
             help=_CONTENT["token_file"],
-            severity="warning" if some else None,
+            severity="warning",
         )
 
 
@@ -110,7 +111,7 @@ def _unusable(fleet: Fleet, path: KeyPath, name: str) -> Iterator[Finding]:
     elif key == "env_file":
         yield from _wrong_lines(path, name, read)
     elif not read.strip():
-        yield Finding(path, f"{name} is empty", help=_CONTENT[str(key)])
+        yield Finding(path, f"{name} is empty", help=_CONTENT[str(key)], severity="warning")
     elif key == "token_file":
         yield from _wrong_tokens(path, name, read)
     elif key == "webhook_file" and not read.lstrip().startswith(("http://", "https://")):
@@ -118,6 +119,7 @@ def _unusable(fleet: Fleet, path: KeyPath, name: str) -> Iterator[Finding]:
             path,
             f"the first line of {name} is no URL that begins with http:// or https://",
             help="the URL to POST to on the first line, the secret that signs on the second",
+            severity="warning",
         )
 
 
