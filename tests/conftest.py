@@ -110,6 +110,17 @@ def broker(request: pytest.FixtureRequest, short_folder: Path) -> Iterator[Broke
     yield from make_broker(request.param, request, short_folder)
 
 
+@pytest.fixture(scope="module")
+def hasty_rabbit() -> Iterator[OwnRabbit]:
+    """A RabbitMQ that closes the channel of whoever holds a message for longer than two seconds."""
+    if not rabbitmq_server():
+        unavailable("a RabbitMQ of the test's own")
+    server = OwnRabbit(settings={"consumer_timeout": 2000, "channel_tick_interval": 500})
+    server.start()
+    yield server
+    server.destroy()
+
+
 def make_broker(name: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Broker]:
     """For fixtures that choose the brokers themselves."""
     own = {"sqlite": f"sqlite:///{folder}/broker.db", "memory": "memory://"}

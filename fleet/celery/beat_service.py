@@ -118,9 +118,8 @@ class BeatService:
 
 
 def _entry_shown(name: str, entry: Any) -> dict[str, Any]:
-    told = getattr(
-        entry, "model", entry
-    )  # a row of Django's tells of its runs, its entry is from when it was read
+    # A row of Django's tells of its runs; its entry is from when it was read.
+    told = getattr(entry, "model", entry)
     return {
         "name": name,
         "task": str(entry.task),

@@ -17,31 +17,29 @@ if TYPE_CHECKING:
     from celery import Celery
 
 
-class Message:
-    """What a Request reads of kombu's Message."""
-
-    def __init__(self, called: Called, delivery: Delivery) -> None:
-        self.headers = called.headers
-        self.delivery_info = delivery_info(delivery)
-        # Of those kombu's number is read, which is not fleet's on Redis.
-        self.properties = {**delivery.properties, "priority": self.delivery_info["priority"]}
-        self.body = self.payload = (called.args, called.kwargs, called.embed)
-        self.content_type = delivery.content_type
-        self.content_encoding = delivery.content_encoding
-
-
 class UnreadMessage:
     """What a handler of task_rejected reads of kombu's Message, of one that is no task."""
 
-    payload = None
+    payload: Any = None
 
     def __init__(self, delivery: Delivery) -> None:
         self.headers = delivery.headers
         self.properties = delivery.properties
         self.delivery_info = delivery_info(delivery)
-        self.body = delivery.body
+        self.body: Any = delivery.body
         self.content_type = delivery.content_type
         self.content_encoding = delivery.content_encoding
+
+
+class Message(UnreadMessage):
+    """What a Request reads of kombu's Message."""
+
+    def __init__(self, called: Called, delivery: Delivery) -> None:
+        super().__init__(delivery)
+        self.headers = called.headers
+        # Of those kombu's number is read, which is not fleet's on Redis.
+        self.properties = {**delivery.properties, "priority": self.delivery_info["priority"]}
+        self.body = self.payload = (called.args, called.kwargs, called.embed)
 
 
 class Answer:

@@ -12,7 +12,7 @@ SENT_HEADER = "sent"  # fleet's own, in milliseconds since the epoch: when it wa
 MOST_RETRIES = 2**31 - 1  # what any broker can keep in a header
 LONGEST_SECONDS = 10 * 365 * 86400.0  # of a time limit: clocks and timers of all kinds take that
 BAD = object()
-_NO_LIMITS = [None, None]
+NO_LIMITS = [None, None]
 NO_CANVAS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
@@ -58,7 +58,7 @@ def retries(value: Any) -> int:
 
 def limits(value: Any) -> tuple[float | None, float | None]:
     """[hard, soft] as (hard, soft), in seconds; 0 and more than LONGEST_SECONDS are no limit that can be set."""
-    if value is None or value == _NO_LIMITS:
+    if value is None or value == NO_LIMITS:
         return None, None
     if isinstance(value, (list, tuple)) and len(value) == 2:
         hard, soft = map(limit, value)

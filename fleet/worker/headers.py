@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 from fleet.broker.delivery import Delivery
 from fleet.broker.reposting import CRASHES_HEADER
-from fleet.protocol.fields import MOST_RETRIES, limit
+from fleet.protocol.fields import MOST_RETRIES, NO_LIMITS, limit
 from fleet.protocol.words import cut, shown
 
 if TYPE_CHECKING:
     from fleet.worker.outcome import Policy
 
 _LONGEST_NAME = 200  # in a log line
-_NO_LIMITS = [None, None]
 
 
 def task_of(delivery: Delivery) -> str:
@@ -42,7 +41,7 @@ def crashes_of(delivery: Delivery) -> int:
 def hard_limit_of(delivery: Delivery, policy: Policy) -> float | None:
     """Seconds: what the message says, else the policy. Nonsense is for decoding to refuse."""
     said = delivery.headers.get("timelimit")
-    if said is None or said == _NO_LIMITS:  # at once: nearly every message passes here
+    if said is None or said == NO_LIMITS:  # at once: nearly every message passes here
         return policy.time_limit_seconds
     match said:
         case [hard, _] if isinstance(found := limit(hard), float):

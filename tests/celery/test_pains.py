@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 from celery import Celery
 
 from fleet.protocol import Encoded
-from tests.brokers import OwnRabbit, OwnRedis, free_port, rabbitmq_server, unavailable
+from tests.brokers import OwnRabbit, OwnRedis, free_port
 from tests.celery.conftest import Shop, on, open_shop
 from tests.conftest import Broker
 from tests.support import ROOT, eventually
@@ -130,17 +129,6 @@ def test_nothing_stops_when_redis_has_been_away(own_redis: OwnRedis, short_folde
                 return False
 
         assert eventually(works, within=60, message=f"it goes on\n{shop.worker.log()[-3000:]}")
-
-
-@pytest.fixture(scope="module")
-def hasty_rabbit() -> Iterator[OwnRabbit]:
-    """It closes the channel of whoever holds a message for longer than two seconds."""
-    if not rabbitmq_server():
-        unavailable("a RabbitMQ of the test's own")
-    server = OwnRabbit(settings={"consumer_timeout": 2000, "channel_tick_interval": 500})
-    server.start()
-    yield server
-    server.destroy()
 
 
 def test_consumer_timeout_ends_no_worker_and_repeats_no_task(

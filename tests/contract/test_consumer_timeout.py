@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fleet.control import NEW_FIELDS
 from fleet.protocol import Call, encode
-from tests.brokers import OwnRabbit, rabbitmq_server, unavailable
+from tests.brokers import OwnRabbit
 from tests.conftest import Broker
 from tests.contract.controller import Controller
 from tests.contract.harness import APP, Mailbox, Worker
 from tests.support import eventually
 
 pytestmark = [pytest.mark.process, pytest.mark.broker]
-
-
-@pytest.fixture(scope="module")
-def hasty_rabbit() -> Iterator[OwnRabbit]:
-    if not rabbitmq_server():
-        unavailable("a RabbitMQ of the test's own")
-    server = OwnRabbit(settings={"consumer_timeout": 2000, "channel_tick_interval": 500})
-    server.start()
-    yield server
-    server.destroy()
 
 
 @pytest.mark.parametrize("kind", ["classic", "quorum"])

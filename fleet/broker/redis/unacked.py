@@ -38,34 +38,32 @@ class Adopted(NamedTuple):
     staying: dict[str, int]
 
 
-class Unacked:
+class Unacked(RedisQueues):
     """Connected. Raises BrokerUnavailable from every method."""
 
     def __init__(self, broker: BrokerSpec) -> None:
         options = broker.transport_options
-        self._store = RedisQueues(broker.url, options, ANSWER_SECONDS)
+        super().__init__(broker.url, options, ANSWER_SECONDS)
         prefix = str(options.get("global_keyprefix", ""))
         self._hash = prefix + str(options.get("unacked_key", "unacked"))
         self._index = prefix + str(options.get("unacked_index_key", "unacked_index"))
 
     def count(self) -> int:
-        return int(self._store._wire.call("HLEN", self._hash))
+        return int(self._wire.call("HLEN", self._hash))
 
     def adopt(self, queues: Collection[str]) -> Adopted:
         """Put back those of `queues`, each in one step, as messages that were handed out before; they go first."""
         count, staying = 0, Counter[str]()
         for tag, value in self._all():
             found = _Left.read(value)
-            targets = found.targets(self._store) if found else [""]
+            targets = found.targets(self) if found else [""]
             target = targets[0]
             if found is None or target not in queues:
                 staying[target] += 1
                 continue
-            step = self._store._keys.step(found.urgency)
+            step = self._keys.step(found.urgency)
             count += int(
-                self._store._run(
-                    _ADOPT, *(self._hash, self._index, tag), *(target, step, found.redelivered())
-                )
+                self._run(_ADOPT, *(self._hash, self._index, tag), *(target, step, found.redelivered()))
             )
         return Adopted(count, dict(staying))
 
@@ -73,14 +71,14 @@ class Unacked:
         """What is taken out meanwhile is no matter; HSCAN may show one twice, and the second time it is gone."""
         cursor = b"0"
         while True:
-            cursor, fields = self._store._wire.call("HSCAN", self._hash, cursor, "COUNT", _AT_ONCE)
+            cursor, fields = self._wire.call("HSCAN", self._hash, cursor, "COUNT", _AT_ONCE)
             pairs = list(fields.items()) if isinstance(fields, dict) else list(_pairs(fields))
             yield from pairs
             if int(cursor) == 0:
                 return
 
     def close(self) -> None:
-        self._store._wire.close()
+        self._wire.close()
 
 
 class _Left(NamedTuple):

@@ -15,7 +15,7 @@ from fleet.cli.views.text_table import Column, Row, table
 from fleet.duration_words import measured
 from fleet.visible import visible
 
-_WIDE = 1000
+_WIDE = 1000  # columns
 _CODES = {"bad": "31", "good": "32", "dim": "2", "warn": "33"}
 _ROLES = {"succeeded": "good", "failed": "bad", "lost": "bad", "expired": "warn"}
 

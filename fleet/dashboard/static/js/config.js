@@ -65,8 +65,8 @@ function beside(text, those) {
     h("p", null, dot(each.severity === "error" ? "bad" : each.severity === "warning" ? "warn" : "", each.severity), " ", each.code ? h("code", null, each.code) : null, ` ${each.message}`), each.help ? h("p", { class: "remedy" }, each.help) : null)));
 }
 
-const DOES = { "+": "start", "-": "stop", "±": "replace", "~": "change" };
-const sign = { "+": "appears", "-": "goes", "±": "is replaced", "~": "changes" };
+const WORKER = { "+": "start", "-": "stop", "±": "replace", "~": "change" };
+const GROUP = { "+": "appears", "-": "goes", "±": "is replaced", "~": "changes" };
 
 // As `fleet plan` has it: what is said to whom, and which keys are why.
 function plan(said) {
@@ -75,7 +75,7 @@ function plan(said) {
   const keys = [...said.fleet_changes, ...said.groups.flatMap((group) => group.reasons)];
   return [
     said.fleet_changes.some((each) => each.effect === "restart") ? h("p", { class: "stale" }, "It takes a new start of the whole fleet: `fleet down`, `fleet up`.") : null,
-    said.groups.length ? h("ul", { class: "plain" }, said.groups.map((group) => h("li", { key: group.name }, `${group.name} ${sign[group.symbol]}`, group.actions.length ? `: ${group.actions.map((each) => `${DOES[each.symbol]} ${each.worker}`).join(", ")}` : ", no worker is replaced"))) : null,
+    said.groups.length ? h("ul", { class: "plain" }, said.groups.map((group) => h("li", { key: group.name }, `${group.name} ${GROUP[group.symbol]}`, group.actions.length ? `: ${group.actions.map((each) => `${WORKER[each.symbol]} ${each.worker}`).join(", ")}` : ", no worker is replaced"))) : null,
     keys.length ? table("Changes", [{ name: "Key", of: (row) => h("code", null, row.key) }, { name: "Now", of: (row) => text(row.old) }, { name: "Then", of: (row) => text(row.new) }, { name: "Effect", of: (row) => row.effect }], keys, { key: (row) => row.key }) : null];
 }
 
