@@ -82,6 +82,22 @@ def wire_of(name: str) -> list[tuple[type, str]]:
     return [(AmqpConnection, "write"), (AmqpConnection, "_write_in_turn"), (AmqpConnection, "read")]
 
 
+def held_by(book: Any) -> list[Any]:
+    """What the kernel closes when the process of that book dies."""
+    found: list[Any] = []
+    if (connection := getattr(book, "_connection", None)) is not None:
+        found.append(connection.amqp.sock)
+    if store := getattr(book, "_opened", None):
+        found.append(store._wire if hasattr(store, "_wire") else store._file)
+    return found
+
+
+def cut(held: list[Any]) -> None:
+    for each in held:
+        with suppress(Exception):
+            each.close()
+
+
 @dataclass
 class Hosts:
     """Several hosts with the same file on one broker. `now` is the time of all of them, unless one has its own."""
@@ -135,13 +151,7 @@ class Hosts:
     def kill(self, scheduler: Scheduler) -> None:
         """Its sockets are closed as the kernel does; nothing is told to anybody."""
         self.living.remove(scheduler)
-        book: Any = scheduler._book
-        if (connection := getattr(book, "_connection", None)) is not None:
-            with suppress(OSError):
-                connection.amqp.sock.close()
-        if store := getattr(book, "_opened", None):
-            with suppress(Exception):
-                (store._wire if hasattr(store, "_wire") else store._file).close()
+        cut(held_by(scheduler._book))
 
     def close(self) -> None:
         for book in self.books:

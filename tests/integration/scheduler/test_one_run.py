@@ -21,7 +21,17 @@ from fleet.schedules.due import run_id
 from fleet.schedules.moments import MINUTE
 from fleet.schedules.orders import order
 from tests.conftest import Broker, make_broker
-from tests.integration.scheduler.dying import START, Countdown, Death, Hosts, minutely, mortal, wire_of
+from tests.integration.scheduler.dying import (
+    START,
+    Countdown,
+    Death,
+    Hosts,
+    cut,
+    held_by,
+    minutely,
+    mortal,
+    wire_of,
+)
 
 IN_ONE_STEP = ("redis", "sqlite")
 
@@ -38,10 +48,18 @@ def fire(many: Hosts, moment: int | None) -> str:
     schedules = {each.name: each for each in many.schedules}
     plan = Plan(many.fleet, schedules, Messages(many.fleet, many.routing, "fleet.toml"))
     one = OneRun(plan, book, Log(), KnownFile(many.folder / "known.json"))
+    held = []
     try:
-        return one.fire("tick", moment, until=time.monotonic() + 30, pause=lambda _seconds: None)
-    finally:
+        outcome = one.fire("tick", moment, until=time.monotonic() + 30, pause=lambda _seconds: None)
+        held = held_by(book)
         book.close()
+    except Death:  # also in the middle of its goodbye
+        cut([*held, *held_by(book)])
+        raise
+    except BaseException:
+        book.close()
+        raise
+    return outcome
 
 
 def test_a_job_that_dies_at_any_step_and_is_started_again_sends_once(
